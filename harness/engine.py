@@ -1,0 +1,83 @@
+"""What every engine can do: the conductor (`harness.run`) knows nothing else of them.
+
+An engine has a clock (`now`, seconds) and delivers what happened as notices from `wait`. Emulation waits for real;
+the in-process engine advances its own time. All `t_ns` of one run are on the engine's one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from harness.faults import Action
+
+Say = Callable[[str], None]  # one line for the person who waits: "400 of 800 links"
+
+
+class PeerEvent(NamedTuple):
+    """One event of a peer (see peers/core.py); `fields` has no `t_ns` and no `event`."""
+
+    t_ns: int
+    peer: str
+    event: str
+    fields: dict[str, Any]
+
+
+class PeerExit(NamedTuple):
+    """A peer's process ended: `status` as of waitpid (negative: by that signal)."""
+
+    t_ns: int
+    peer: str
+    status: int
+
+
+class ProbeArrival(NamedTuple):
+    """A probe packet sent with `Engine.probe` arrived; kernel time stamps where the engine has them."""
+
+    token: int
+    source: str
+    target: str
+    sent_ns: int
+    received_ns: int
+
+
+Notice = PeerEvent | PeerExit | ProbeArrival
+
+
+class Engine(Protocol):
+    """Life: build, start, (command | apply | probe | wait)*, finish, close. Every call may raise EmulationError."""
+
+    name: str
+    facts: dict[str, Any]  # for the manifest: backend, kernel, clock, versions, ...; filled by `build`
+
+    def build(self, say: Say) -> None:
+        """Make the network, read every setting back, start capturing."""
+
+    def now(self) -> float: ...
+
+    def start(self, peers: Sequence[str], disk: str = "keep") -> None:
+        """Start these peers; `ready` events (or exits) follow as notices."""
+
+    def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
+        """Hand a command to a peer; False when it is not running."""
+
+    def apply(self, actions: Sequence[Action]) -> None:
+        """Carry actions out at once, in order, reading back what can be read back."""
+
+    def state(self, peer: str) -> str:
+        """ "running", "paused" or "gone", as the system says now."""
+
+    def probe(self, source: str, target: str, token: int) -> None:
+        """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives."""
+
+    def wait(self, until: float) -> list[Notice]:
+        """Notices that came until time `until`, returning as soon as there are some; [] when the time is reached."""
+
+    def pressure(self) -> dict[str, float]:
+        """How busy the machine is: cpu_busy_pct, cpu_some_pct (PSI), late_p99_ms of the shaper, ...; {} if meaningless."""
+
+    def finish(self) -> dict[str, Any]:
+        """Stop capture and peers in order; statistics: link counters, unplanned drops, capture drops, ..."""
+
+    def close(self) -> None:
+        """Release everything; never raises; may be called at any time, more than once."""

@@ -1,0 +1,129 @@
+"""Faults as frozen data: a fault is a list of primitive actions, the actions that undo it, and the checks that prove it.
+
+Primitives are all that an engine must be able to do; every verb of a spec compiles to them at plan time. A check is
+carried out by the conductor right after the actions: a fault that cannot be confirmed makes the run INVALID.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from topologies.model import Impairment
+
+Direction = Literal["ab", "ba"]
+
+
+# ---- primitive actions ----
+
+
+@dataclass(frozen=True)
+class SetLink:
+    """Plug a link in or out: no frame passes while it is down, and both ends lose their carrier."""
+
+    link: str
+    up: bool
+    kind: Literal["set_link"] = "set_link"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Give one direction of a link new impairments, without losing what is in its queue."""
+
+    link: str
+    direction: Direction
+    impairment: Impairment
+    kind: Literal["shape"] = "shape"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Drop every packet from any address of `sources` to any address of `destinations`, anywhere in the network."""
+
+    rule: str
+    sources: tuple[str, ...]  # IPv4 addresses of hosts
+    destinations: tuple[str, ...]
+    kind: Literal["block"] = "block"
+
+
+@dataclass(frozen=True)
+class Unblock:
+    """Take back the `Block` of that rule name."""
+
+    rule: str
+    kind: Literal["unblock"] = "unblock"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Send a signal to a peer's process: KILL (crash), TERM (orderly stop), STOP (pause), CONT (resume)."""
+
+    peer: str
+    signal: Literal["KILL", "TERM", "STOP", "CONT"]
+    kind: Literal["signal"] = "signal"
+
+
+@dataclass(frozen=True)
+class StartPeer:
+    """Start a peer that is not running. With `disk` "keep" it shares again what it had published; with "lost" nothing."""
+
+    peer: str
+    disk: Literal["keep", "lost"] = "keep"
+    kind: Literal["start_peer"] = "start_peer"
+
+
+Action = SetLink | Shape | Block | Unblock | Signal | StartPeer
+
+
+# ---- checks ----
+
+
+@dataclass(frozen=True)
+class PathCheck:
+    """Probes from `source` to `target` (host names) must arrive (`open`) or must not (`blocked`)."""
+
+    source: str
+    target: str
+    expect: Literal["open", "blocked"]
+    kind: Literal["path"] = "path"
+
+
+@dataclass(frozen=True)
+class DelayCheck:
+    """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way)."""
+
+    source: str
+    target: str
+    delay_ms: float
+    tolerance_ms: float
+    kind: Literal["delay"] = "delay"
+
+
+@dataclass(frozen=True)
+class PeerCheck:
+    """The peer's process must have ended (`gone`), be stopped by a signal (`paused`), or be ready (`running`)."""
+
+    peer: str
+    expect: Literal["gone", "paused", "running"]
+    kind: Literal["peer"] = "peer"
+
+
+Check = PathCheck | DelayCheck | PeerCheck
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a run: when, what is done, how it is undone, and how both are proven.
+
+    `undo_s` is None for a fault that lasts to the end; times are seconds after the start of the timeline.
+    """
+
+    name: str  # f1, f2, ... in order of time
+    verb: str
+    label: str  # what a reader of a plot sees: "link west-east down"
+    apply_s: float
+    undo_s: float | None
+    apply: tuple[Action, ...]
+    undo: tuple[Action, ...] = ()
+    apply_checks: tuple[Check, ...] = ()
+    undo_checks: tuple[Check, ...] = ()

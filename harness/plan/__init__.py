@@ -1,0 +1,1 @@
+"""Spec + seed -> Plan: every address, seed and moment is concrete. Pure: nothing is touched, nothing is started."""

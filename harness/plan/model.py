@@ -1,0 +1,208 @@
+"""What a plan is. Frozen data, written to `plan.json` byte for byte alike for the same spec and seed.
+
+Times are seconds after the start of the timeline (all peers ready), except where a name ends in `_ns`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from harness.faults import Fault
+from topologies.model import Impairment
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One end of a link at a node. `addresses` are CIDR strings; ports of switches have none."""
+
+    name: str  # eth0, eth1, ... in the node's own namespace
+    mac: str
+    link: str
+    end: Literal["a", "b"]
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route; with `via` None the destination is on the link itself. `via` is always taken as on-link."""
+
+    destination: str  # CIDR, "0.0.0.0/0" for the default route
+    interface: str
+    via: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A static ARP entry."""
+
+    address: str
+    mac: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """A namespace: a host (peers run on it), a router (forwards), or a switch (a Linux bridge over its interfaces)."""
+
+    name: str
+    kind: Literal["host", "router", "switch"]
+    labels: tuple[str, ...]
+    address: str | None  # the one address by which others reach it; None for switches
+    forwards: bool
+    interfaces: tuple[Interface, ...]
+    routes: tuple[Route, ...]
+    neighbours: tuple[Neighbour, ...]
+    position: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    name: str
+    a: str
+    b: str
+    ab: Impairment
+    ba: Impairment
+    link_class: str
+
+
+@dataclass(frozen=True)
+class PeerPlan:
+    """One process on one host. `options` are those of the protocol's core that differ from its defaults."""
+
+    name: str  # <overlay>-<host>, with -2, -3, ... where a host has several of one overlay
+    overlay: str
+    protocol: str
+    role: str
+    host: str
+    listen: str  # ip:port
+    bootstrap: tuple[str, ...]
+    options: dict[str, Any]
+    seed: int
+    wave: int  # peers of wave 0 are ready before those of wave 1 are started, and so on
+    trace: bool = True
+    expected_final_state: Literal["running", "exited", "any"] = "running"
+
+    @property
+    def argv(self) -> list[str]:
+        """Arguments after `python3 -m peers`."""
+        options = [
+            part
+            for key, value in self.options.items()
+            for part in (f"--{key.replace('_', '-')}", str(value).lower() if isinstance(value, bool) else str(value))
+        ]
+        bootstrap = [part for address in self.bootstrap for part in ("--bootstrap", address)]
+        trace = [] if self.trace else ["--no-trace"]
+        return [
+            self.protocol, "--role", self.role, "--listen", self.listen, *bootstrap, "--seed", str(self.seed), *trace,
+            *options,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment of the timeline: an order to a peer, or a fault that comes or goes."""
+
+    t_s: float
+    do: Literal["command", "apply", "undo"]
+    target: str  # the peer's or the fault's name
+    op: str = ""
+    verb: str = ""
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProbePair:
+    """Two hosts whose path is measured against the plan, before and during the run: expected one-way figures."""
+
+    source: str
+    target: str
+    classes: tuple[str, ...]  # link classes on the path
+    delay_ms: float
+    jitter_ms: float
+    loss_pct: float
+
+
+@dataclass(frozen=True)
+class CapturePlan:
+    """Where frames are recorded: names of nodes (at their links' near ends); `snap_bytes` 0 keeps whole frames."""
+
+    places: tuple[str, ...]
+    snap_bytes: int
+    filter: str  # libpcap expression; "" takes all
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Settings of the whole emulation."""
+
+    shaping: Literal["auto", "netem", "nfqueue"] = "auto"
+    switch: Literal["bridge", "ovs"] = "bridge"
+    congestion_control: str = "cubic"
+    mtu: int = 1500
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """An assertion over a metric: `low <= value <= high` in the window; None is open-ended."""
+
+    text: str
+    metric: str
+    overlay: str | None
+    from_s: float | None
+    to_s: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    name: str
+    seed: int
+    duration_s: float
+    network: NetworkPlan
+    nodes: tuple[NodePlan, ...]
+    links: tuple[LinkPlan, ...]
+    peers: tuple[PeerPlan, ...]
+    items: tuple[str, ...]
+    timeline: tuple[Step, ...]
+    faults: tuple[Fault, ...]
+    probes: tuple[ProbePair, ...]
+    capture: CapturePlan | None
+    expectations: tuple[Expectation, ...] = ()
+    ready_timeout_s: float = 30.0
+    format: int = FORMAT
+
+    @cached_property
+    def node(self) -> dict[str, NodePlan]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def link(self) -> dict[str, LinkPlan]:
+        return {link.name: link for link in self.links}
+
+    @cached_property
+    def peer(self) -> dict[str, PeerPlan]:
+        return {peer.name: peer for peer in self.peers}
+
+    @cached_property
+    def fault(self) -> dict[str, Fault]:
+        return {fault.name: fault for fault in self.faults}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read `plan.json`. Raises pydantic.ValidationError."""
+        return _adapter().validate_json(text)
+
+
+def _adapter() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
