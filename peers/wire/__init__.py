@@ -1,1 +1,5 @@
-"""Codecs: bytes <-> messages, as pure functions; the only error they raise on input is `Malformed`."""
+"""Codecs: bytes to messages and back, pure functions; a message that cannot be read raises `Malformed`, nothing else."""
+
+
+class Malformed(ValueError):
+    """Bytes that are not a message of the protocol; the text says what is wrong with them."""
