@@ -1,4 +1,4 @@
-"""Faults as frozen data: a fault is a list of primitive actions, the actions that undo it, and the checks that prove it.
+"""Faults as frozen data: primitive actions, the actions that undo them, and the checks that prove both.
 
 Primitives are all that an engine must be able to do; every verb of a spec compiles to them at plan time. A check is
 carried out by the conductor right after the actions: a fault that cannot be confirmed makes the run INVALID.
@@ -65,7 +65,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class StartPeer:
-    """Start a peer that is not running. With `disk` "keep" it shares again what it had published; with "lost" nothing."""
+    """Start a peer that is down. With `disk` "keep" it shares again what it had published; with "lost" nothing."""
 
     peer: str
     disk: Literal["keep", "lost"] = "keep"

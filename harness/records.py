@@ -1,4 +1,4 @@
-"""The run directory: the one place where names of result files are defined. `docs/results.md` describes each of them."""
+"""The run directory: the one place where names of result files are defined; docs/results.md describes each."""
 
 from __future__ import annotations
 

@@ -119,7 +119,10 @@ class Step:
 
 @dataclass(frozen=True)
 class ProbePair:
-    """Two hosts whose path is measured against the plan, before and during the run: expected one-way figures."""
+    """Two hosts whose path is measured against the plan, before and during the run: expected one-way figures.
+
+    In the windows of `disturbed` (from_s, to_s; None = to the end) a fault changes the path: the figures do not hold.
+    """
 
     source: str
     target: str
@@ -127,6 +130,7 @@ class ProbePair:
     delay_ms: float
     jitter_ms: float
     loss_pct: float
+    disturbed: tuple[tuple[float, float | None], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,147 @@
+"""Spec + seed -> Plan, step by step. Every fault of meaning (unknown names, impossible numbers) is found here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.faults import Fault
+from harness.plan.faults import FaultPlanner
+from harness.plan.links import LinkShaper
+from harness.plan.model import CapturePlan, Expectation, NetworkPlan, PeerPlan, Plan, ProbePair, Step
+from harness.plan.nodes import NodePlanner, link_plans
+from harness.plan.overlays import check_parameters, peer_plans
+from harness.plan.seeds import stream
+from harness.plan.selectors import SelectionError, Universe, select
+from harness.plan.witnesses import Witnesses, without_contradicted
+from harness.plan.workload import item_names, steps
+from harness.spec.load import Document, did_you_mean
+from harness.spec.model import Expect, Spec
+from topologies import GENERATORS
+from topologies.model import ROUTER, Topology, TopologyError
+from topologies.paths import Routes
+
+
+def make_plan(spec: Spec, document: Document) -> Plan:
+    """The plan of a spec. Raises SpecError with the place in the document."""
+    topology = _topology(spec, document)
+    routes = Routes(topology)
+    nodes = NodePlanner(topology, routes)
+    hosts = host_universe(topology)
+    addresses = nodes.addresses.node
+    peers = peer_plans(spec, document, hosts, addresses)
+    faults, probes = _faults(spec, document, topology, routes, peers, hosts, addresses)
+    return Plan(
+        name=spec.name, seed=spec.seed, duration_s=spec.duration,
+        network=NetworkPlan(**spec.network.model_dump()),
+        nodes=nodes.plan(), links=link_plans(topology), peers=peers, items=item_names(spec.items),
+        timeline=_timeline(steps(spec, document, hosts, peers), faults), faults=faults, probes=probes,
+        capture=_capture(spec, document, topology, hosts),
+        expectations=tuple(_expectation(e, i, spec, document) for i, e in enumerate(spec.expect)),
+        ready_timeout_s=spec.ready_timeout,
+    )  # fmt: skip
+
+
+def host_universe(topology: Topology) -> Universe:
+    """Hosts by name and by label."""
+    names: dict[str, list[str]] = {}
+    for host in topology.hosts:
+        for label in host.labels:
+            names.setdefault(label, []).append(host.name)
+    return Universe("host", tuple(host.name for host in topology.hosts), {n: tuple(m) for n, m in names.items()})
+
+
+def _topology(spec: Spec, document: Document) -> Topology:
+    name = spec.topology.generator
+    if name not in GENERATORS:
+        message = f"there is no topology generator {name!r}{did_you_mean(name, GENERATORS)}"
+        raise document.fail(("topology", "generator"), message)
+    parameters = _with_paths(spec.topology.model_extra or {}, document)
+    check_parameters(GENERATORS[name], parameters, document, ("topology",))
+    shaper = LinkShaper(spec.links, stream(spec.seed, "links"), document)
+    try:
+        topology = GENERATORS[name](shaper, stream(spec.seed, "topology"), **parameters)
+    except TopologyError as error:
+        raise document.fail(("topology",), str(error)) from error
+    except (TypeError, AttributeError) as error:  # a parameter of the wrong type
+        raise document.fail(("topology",), f"a parameter of {name} has the wrong type: {error}") from error
+    shaper.check_classes()
+    if not topology.hosts:
+        raise document.fail(("topology",), "this topology has no hosts, so no peer could run; see 'hosts_per_node'")
+    return topology
+
+
+def _with_paths(parameters: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    """Relative files are looked for beside the document first."""
+    resolved = dict(parameters)
+    path = resolved.get("path")
+    if isinstance(path, str) and not Path(path).is_absolute() and (document.path.parent / path).exists():
+        resolved["path"] = str(document.path.parent / path)
+    return resolved
+
+
+def _faults(
+    spec: Spec, document: Document, topology: Topology, routes: Routes, peers: tuple[PeerPlan, ...], hosts: Universe,
+    addresses: Mapping[str, str],
+) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...]]:  # fmt: skip
+    unfit = _hosts_taken_down(spec, hosts)
+    witnesses = Witnesses(topology, routes, addresses, unfit)
+    planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
+    faults = without_contradicted(planner.compile(), witnesses)
+    pairs = witnesses.pairs(stream(spec.seed, "probes"))
+    probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults)) for p in pairs)
+    return faults, probes
+
+
+def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:
+    """Hosts that faults may take down by name; random choices are not known yet, so those may still be witnesses."""
+    taken: set[str] = set()
+    for entry in spec.faults:
+        target = entry.crash or entry.stop
+        for selector in (target.hosts or []) if target else []:
+            try:
+                chosen = select([selector], hosts, Random(0))
+            except SelectionError:
+                continue  # reported with its place when the fault itself is compiled
+            if len(chosen) < len(hosts.members):
+                taken.update(chosen if " of " not in selector else ())
+    return taken
+
+
+def _timeline(commands: list[Step], faults: tuple[Fault, ...]) -> tuple[Step, ...]:
+    """One sorted list; at the same moment what is undone comes first, then new faults, then commands."""
+    moments = [Step(fault.apply_s, "apply", fault.name) for fault in faults]
+    moments += [Step(fault.undo_s, "undo", fault.name) for fault in faults if fault.undo_s is not None]
+    order = {"undo": 0, "apply": 1, "command": 2}
+    return tuple(sorted([*moments, *commands], key=lambda step: (step.t_s, order[step.do])))
+
+
+def _capture(spec: Spec, document: Document, topology: Topology, hosts: Universe) -> CapturePlan | None:
+    if isinstance(spec.capture, str):  # "none"
+        return None
+    routers = tuple(node.name for node in topology.nodes if node.kind == ROUTER)
+    names = {**hosts.names, "hosts": hosts.members, "routers": routers}
+    universe = Universe("node", (*hosts.members, *routers), names)
+    try:
+        places = select(spec.capture.at, universe, stream(spec.seed, "capture"))
+    except SelectionError as error:
+        raise document.fail(("capture", "at"), str(error)) from error
+    return CapturePlan(places, spec.capture.snap, spec.capture.filter)
+
+
+def _expectation(expect: Expect, index: int, spec: Spec, document: Document) -> Expectation:
+    if expect.of is not None and expect.of not in spec.overlays:
+        message = f"there is no overlay {expect.of!r}{did_you_mean(expect.of, spec.overlays)}"
+        raise document.fail(("expect", index, "of"), message)
+    for key, moment in (("from", expect.from_), ("to", expect.to)):
+        if moment is not None and moment > spec.duration:
+            message = f"{moment:g} s is after the end of the run at {spec.duration:g} s"
+            raise document.fail(("expect", index, key), message)
+    bounds = [f">= {expect.at_least:g}"] if expect.at_least is not None else []
+    bounds += [f"<= {expect.at_most:g}"] if expect.at_most is not None else []
+    window = f" from {expect.from_ or 0:g} s to {expect.to if expect.to is not None else spec.duration:g} s"
+    text = f"{expect.metric}{f' of {expect.of}' if expect.of else ''}{window} {' and '.join(bounds)}"
+    return Expectation(text, expect.metric, expect.of, expect.from_, expect.to, expect.at_least, expect.at_most)

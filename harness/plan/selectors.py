@@ -1,0 +1,86 @@
+"""The small language that names hosts, peers and links in a spec.
+
+    west3                     one by name            all                    everything
+    west                      by label or class      all except west3       without some
+    25 % of west              a random share         3 of east              a random number
+    one of west               also: half, minority, majority (of all, of a label, ...)
+
+A list is the union of its entries. Random choices are drawn from the seed; the result keeps the order of the universe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from harness.spec.load import did_you_mean
+
+AMOUNTS: dict[str, Callable[[int], int]] = {
+    "one": lambda n: min(n, 1),
+    "half": lambda n: n // 2,
+    "minority": lambda n: (n - 1) // 2,
+    "majority": lambda n: n // 2 + 1,
+}
+_AMOUNT = re.compile(r"(one|half|minority|majority|\d+(?:\.\d+)?\s*%|\d+)\s+of\s+(.+)")
+
+
+class SelectionError(ValueError):
+    """A selector that names nothing, or something unknown."""
+
+
+@dataclass(frozen=True)
+class Universe:
+    """What can be selected: members in order, and the names that stand for some of them."""
+
+    what: str  # "host", "peer", "link": for messages
+    members: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
+
+    def without(self, gone: Iterable[str]) -> Universe:
+        """The same names over fewer members."""
+        out = set(gone)
+        return Universe(self.what, tuple(member for member in self.members if member not in out), self.names)
+
+
+def select(selectors: Sequence[str], universe: Universe, rng: Random) -> tuple[str, ...]:
+    """The members that the selectors name. Raises SelectionError when that is nobody."""
+    chosen: set[str] = set()
+    for selector in selectors:
+        chosen |= _select(selector.strip(), universe, rng)
+    if not chosen:
+        raise SelectionError(f"{', '.join(selectors)!r} selects no {universe.what}")
+    return tuple(member for member in universe.members if member in chosen)
+
+
+def _select(text: str, universe: Universe, rng: Random) -> set[str]:
+    amount = _AMOUNT.fullmatch(text)
+    if amount:
+        pool = [member for member in universe.members if member in _select(amount[2], universe, rng)]
+        return set(rng.sample(pool, _count(amount[1], len(pool), text)))
+    left, separator, right = text.partition(" except ")
+    if separator:
+        return _select(left.strip(), universe, rng) - _select(right.strip(), universe, rng)
+    present = set(universe.members)
+    if text in ("all", f"{universe.what}s"):
+        return present
+    if text in universe.names:
+        return present & set(universe.names[text])
+    if text in present:
+        return {text}
+    known = [*universe.names, *universe.members]
+    raise SelectionError(f"there is no {universe.what} {text!r}{did_you_mean(text, known)}")
+
+
+def _count(amount: str, available: int, text: str) -> int:
+    if amount in AMOUNTS:
+        return AMOUNTS[amount](available)
+    if amount.endswith("%"):
+        share = float(amount[:-1]) / 100
+        if share > 1:
+            raise SelectionError(f"{text!r}: more than 100 %")
+        return max(1, int(share * available + 0.5)) if share > 0 and available else 0
+    if int(amount) > available:
+        raise SelectionError(f"{text!r}: only {available} to choose from")
+    return int(amount)

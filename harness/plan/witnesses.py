@@ -1,0 +1,150 @@
+"""Hosts that can tell how a link, a path or a cut is doing: who probes whom, and what the plan expects them to see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, Shape
+from harness.plan.model import ProbePair
+from topologies.model import Link, Topology
+from topologies.paths import Routes
+from topologies.switching import Step
+
+PER_CLASS = 3  # links of each class that are measured
+SETTLE_S = 2.5  # after a fault ends: as long as a probe that was under way is waited for
+Window = tuple[float, float | None]
+
+
+class Witnesses:
+    """Finds pairs of hosts by the paths between them. Hosts in `unfit` (some fault takes them down) are left out."""
+
+    def __init__(
+        self, topology: Topology, routes: Routes, addresses: Mapping[str, str], unfit: Collection[str]
+    ) -> None:
+        self.topology, self.routes, self.addresses = topology, routes, addresses
+        self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
+        self._fit = set(self.hosts)
+        self._near: dict[str, list[str]] = {}
+        self._links: dict[str, list[str]] = {node.name: [] for node in topology.nodes}
+        for link in topology.links:
+            self._links[link.a].append(link.b)
+            self._links[link.b].append(link.a)
+
+    def path(self, source: str, target: str) -> list[Step] | None:
+        if not self._reaches(source, target):
+            return None
+        return self.routes.path(source, target)
+
+    def _reaches(self, source: str, target: str) -> bool:
+        return source != target and self.routes.hop(source, target) is not None
+
+    def across(self, name: str) -> tuple[str, str] | None:
+        """A pair whose packets cross the link in both directions, the first host on its a side; None without one."""
+        link = next(link for link in self.topology.links if link.name == name)
+        for source in self._nearest(link.a, link.b):
+            for target in self._nearest(link.b, link.a):
+                if self._crosses(source, target, link, True) and self._crosses(target, source, link, False):
+                    return source, target
+        return None
+
+    def _crosses(self, source: str, target: str, link: Link, forward: bool) -> bool:
+        steps = self.path(source, target)
+        return steps is not None and (link, forward) in steps
+
+    def _nearest(self, start: str, behind: str, most: int = 4) -> list[str]:
+        """Fit hosts nearest to `start` without going through `behind`."""
+        found: list[str] = []
+        seen, queue = {start, behind}, [start]
+        while queue and len(found) < most:
+            at = queue.pop(0)
+            if at in self._fit:
+                found.append(at)
+            for other in self._links[at]:
+                if other not in seen:
+                    seen.add(other)
+                    queue.append(other)
+        return found
+
+    def between(self, one: Sequence[str], other: Sequence[str]) -> tuple[str, str] | None:
+        """A pair from the first group to the second."""
+        for source in one:
+            for target in other:
+                if source in self._fit and target in self._fit and self._reaches(source, target):
+                    return source, target
+        return None
+
+    def reaching(self, host: str) -> tuple[str, str] | None:
+        """A pair to a host that a fault takes down, from the nearest fit one."""
+        sources = [source for source in self._nearest(host, "") if source != host and self._reaches(source, host)]
+        return (sources[0], host) if sources else None
+
+    def expect(self, source: str, target: str, changed: Mapping[str, Link] | None = None) -> ProbePair:
+        """What probes from source to target should see, with some links `changed`."""
+        steps = self.routes.path(source, target)
+        crossed = [(changed or {}).get(link.name, link) for link, _ in steps]
+        ways = [link.ab if forward else link.ba for link, (_, forward) in zip(crossed, steps, strict=True)]
+        survive = 1.0
+        for way in ways:
+            survive *= 1 - way.loss_pct / 100
+        return ProbePair(
+            source, target, tuple(dict.fromkeys(link.link_class for link in crossed)),
+            delay_ms=round(sum(way.delay_ms for way in ways), 6),
+            jitter_ms=round(sum(way.jitter_ms**2 for way in ways) ** 0.5, 6),
+            loss_pct=round(100 * (1 - survive), 6),
+        )  # fmt: skip
+
+    def pairs(self, rng: Random) -> list[ProbePair]:
+        """Pairs that measure a few links of each class, each in both directions."""
+        chosen: list[tuple[str, str]] = []
+        for link_class in dict.fromkeys(link.link_class for link in self.topology.links):
+            links = [link.name for link in self.topology.links if link.link_class == link_class]
+            for name in sorted(rng.sample(links, min(PER_CLASS, len(links))), key=links.index):
+                pair = self.across(name)
+                if pair and pair not in chosen and pair[::-1] not in chosen:
+                    chosen.append(pair)
+        return [self.expect(*ends) for pair in chosen for ends in (pair, pair[::-1])]
+
+    # ---- what faults do to a path ----
+
+    def touched(self, source: str, target: str, action: Action) -> bool:
+        """Whether the action changes what packets from source to target meet."""
+        if isinstance(action, Block):
+            return self.addresses[source] in action.sources and self.addresses[target] in action.destinations
+        if isinstance(action, (SetLink, Shape)):
+            direction = {True: "ab", False: "ba"}
+            steps = self.routes.path(source, target)
+            return any(
+                link.name == action.link and (isinstance(action, SetLink) or direction[forward] == action.direction)
+                for link, forward in steps
+            )
+        return False
+
+    def disturbed(self, source: str, target: str, faults: Sequence[Fault]) -> tuple[Window, ...]:
+        """Windows (from_s, to_s; None = to the end) in which some fault changes the path; the settling included."""
+        return tuple(
+            (fault.apply_s, None if fault.undo_s is None else fault.undo_s + SETTLE_S)
+            for fault in faults
+            if any(self.touched(source, target, action) for action in fault.apply)
+        )
+
+
+def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple[Fault, ...]:
+    """Drop checks that another fault, active at the same moment, would decide: they would prove nothing."""
+
+    def fair(check: Check, fault: Fault, moment: float) -> bool:
+        if isinstance(check, PeerCheck) or (isinstance(check, PathCheck) and check.expect == "blocked"):
+            return True
+        others = [other for other in faults if other.name != fault.name]
+        active = [o for o in others if o.apply_s <= moment + SETTLE_S and (o.undo_s is None or moment < o.undo_s)]
+        return not any(witnesses.touched(check.source, check.target, a) for other in active for a in other.apply)
+
+    return tuple(
+        replace(
+            fault,
+            apply_checks=tuple(check for check in fault.apply_checks if fair(check, fault, fault.apply_s)),
+            undo_checks=tuple(check for check in fault.undo_checks if fair(check, fault, fault.undo_s or 0.0)),
+        )
+        for fault in faults
+    )

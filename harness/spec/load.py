@@ -1,0 +1,183 @@
+"""Reads a YAML document; every fault of form becomes a message with file, line, path, what, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.errors import SpecError
+from harness.spec.model import Spec
+
+Place = tuple[str | int, ...]
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with the words of version 1.2: only true and false are booleans, so that `on:` and `no` stay words."""
+
+
+Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def scalar(node: yaml.Node) -> Any:
+    """The value of a leaf: text, number, boolean or nothing."""
+    loader = Loader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+class Document:
+    """A YAML document with the line of every path in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"cannot read {path}: {error}") from error
+        self.lines: dict[Place, int] = {}
+        self.data = self._parse()
+
+    def _parse(self) -> Any:
+        try:
+            root = yaml.compose(self.text, Loader=Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            raise SpecError(f"{self.path}:{line}: not YAML: {error.problem or error.context}") from error
+        if root is None:
+            raise SpecError(f"{self.path}: the file is empty; see experiments/partition.yaml for an example")
+        return self._value(root, ())
+
+    def _value(self, node: yaml.Node, place: Place) -> Any:
+        self.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            result: dict[Any, Any] = {}
+            for key_node, value_node in node.value:
+                key = str(key_node.value)
+                line, at = key_node.start_mark.line + 1, (*place, key)
+                if key in result:
+                    twice = f"this key stands twice; first in line {self.lines[at]}"
+                    raise SpecError(f"{self.path}:{line}: {dotted(at)}: {twice}")
+                self.lines[at] = line
+                result[key] = self._value(value_node, at)
+            return result
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(child, (*place, index)) for index, child in enumerate(node.value)]
+        return scalar(node)
+
+    def where(self, place: Sequence[str | int]) -> str:
+        """`file:line: path` of the nearest place that the document has."""
+        known = tuple(place)
+        while known and known not in self.lines:
+            known = known[:-1]
+        path = dotted(place)
+        return f"{self.path}:{self.lines.get(known, 1)}: {path}" if path else f"{self.path}"
+
+    def fail(self, place: Sequence[str | int], message: str) -> SpecError:
+        """An error at a place of this document, ready to raise."""
+        return SpecError(f"{self.where(place)}: {message}")
+
+
+def dotted(place: Iterable[str | int]) -> str:
+    """("faults", 0, "at") -> "faults[0].at"."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+    """ "; did you mean 'delay'?" or an empty string, then what is allowed."""
+    names = list(dict.fromkeys(allowed))
+    near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+    return f"{hint} Allowed: {shown}" if hint else f"; allowed: {shown}"
+
+
+def load_document(path: Path, settings: Sequence[str] = ()) -> Document:
+    """Read a file and put `--set path=value` settings into its data. Raises SpecError."""
+    document = Document(path)
+    for setting in settings:
+        _set(document, setting)
+    return document
+
+
+def load_spec(path: Path, settings: Sequence[str] = ()) -> tuple[Spec, Document]:
+    """The spec in a YAML file. Raises SpecError that lists every fault of form, one a line."""
+    document = load_document(path, settings)
+    if not isinstance(document.data, dict):
+        raise SpecError(
+            f"{path}: an experiment is a mapping (name: ..., topology: ..., ...), not a {_kind(document.data)}"
+        )
+    try:
+        return Spec.model_validate(document.data), document
+    except ValidationError as error:
+        raise SpecError("\n".join(_messages(error, document))) from error
+
+
+def _messages(error: ValidationError, document: Document) -> list[str]:
+    messages = []
+    for fault in error.errors():
+        place = [part for part in fault["loc"] if not str(part).startswith(("function-", "tagged-union"))]
+        context = fault.get("ctx", {})
+        if fault["type"] == "unknown_key":
+            place.append(context["key"])
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            text = "this key is missing"
+        elif fault["type"] not in ("unknown_key", "value_error"):
+            text = f"found {_short(fault['input'])}: {text[0].lower()}{text[1:]}"
+        messages.append(f"{document.where(place)}: {text}")
+    return list(dict.fromkeys(messages))
+
+
+def _set(document: Document, setting: str) -> None:
+    path, separator, text = setting.partition("=")
+    if not separator or not path:
+        raise SpecError(f"--set {setting!r}: write path=value, as in --set overlays.dht.options.k=16")
+    try:
+        value = yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise SpecError(f"--set {setting!r}: the value is not YAML: {error}") from error
+    names = path.replace("[", ".[").split(".")
+    parts = [int(name[1:-1]) if re.fullmatch(r"\[\d+\]", name) else name for name in names]
+    at = document.data
+    for depth, part in enumerate(parts):
+        last = depth == len(parts) - 1
+        where = dotted(parts[: depth + 1])
+        if isinstance(part, int) and not (isinstance(at, list) and part < len(at)):
+            raise SpecError(f"--set {setting!r}: {where} does not exist in {document.path}")
+        if isinstance(part, str) and not isinstance(at, dict):
+            raise SpecError(f"--set {setting!r}: {dotted(parts[:depth])} is a {_kind(at)} and has no key {part!r}")
+        if last:
+            at[part] = value
+        elif isinstance(part, str):
+            at = at.setdefault(part, {})
+            if at is None:
+                raise SpecError(f"--set {setting!r}: {where} is empty in {document.path}")
+        else:
+            at = at[part]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _kind(value: object) -> str:
+    return {dict: "mapping", list: "list", str: "text", type(None): "nothing"}.get(type(value), type(value).__name__)

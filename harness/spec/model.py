@@ -1,0 +1,298 @@
+"""The experiment document as Pydantic models: what keys there are, what form their values have, what they default to.
+
+Unknown keys are refused everywhere. Quantities carry their unit in the document and lose it here: `_s` seconds,
+`_ms` milliseconds, `_pct` percent, `_mbit` megabit per second, `_hz` per second, `_bytes`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.spec.units import (
+    Bytes,
+    DelayDraw,
+    Hertz,
+    LossDraw,
+    Milliseconds,
+    Percent,
+    RateDraw,
+    Seconds,
+)
+
+
+def _names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Selector = Annotated[list[str], BeforeValidator(_names)]  # see harness/plan/selectors.py for the language
+
+
+class Strict(BaseModel):
+    """Base of all parts: refuses unknown keys, names the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        allowed = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in data:
+            if key not in allowed and key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                message = f"unknown key {str(key)!r}{hint or ';'} allowed here: {', '.join(allowed)}"
+                raise PydanticCustomError("unknown_key", "{message}", {"key": str(key), "message": message})
+        return data
+
+
+# ---- the network ----
+
+
+class Burst(Strict):
+    """Losses in runs: a share of all packets, lost `packets` in a row on average (a Gilbert model)."""
+
+    share: LossDraw
+    packets: float = Field(ge=1)
+
+
+class Direction(Strict):
+    """What one direction of a link does to packets; what is absent comes from the link's preset."""
+
+    delay: DelayDraw | None = None
+    jitter: DelayDraw | None = None
+    jitter_distribution: Literal["normal", "uniform", "pareto", "paretonormal"] | None = None
+    loss: LossDraw | Burst | None = None
+    rate: RateDraw | None = None
+    queue: str | None = Field(None, description='what waits before the rate limit: "64 KiB", "100 packets" or "50 ms"')
+    reorder: Percent | None = None
+    duplicate: Percent | None = None
+    corrupt: Percent | None = None
+
+
+class LinkClass(Direction):
+    """How good the links of one class are: a preset, changes to both directions, changes to one."""
+
+    preset: str | None = None
+    up: Direction | None = Field(None, description="from the link's a to its b end; on access links from the host")
+    down: Direction | None = Field(None, description="from b to a; on access links towards the host")
+    delay_per_km: Milliseconds | None = Field(None, description="added per km where the topology knows distances")
+
+
+class Topology(BaseModel):
+    """A generator (see `harness list topologies`) and its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    generator: str
+
+
+class Network(Strict):
+    """Settings of the whole emulation."""
+
+    shaping: Literal["auto", "netem", "nfqueue"] = "auto"
+    switch: Literal["bridge", "ovs"] = "bridge"
+    congestion_control: str = "cubic"
+    mtu: int = Field(1500, ge=576, le=9000)
+
+
+# ---- the peers ----
+
+
+class PeerGroup(Strict):
+    """Some hosts that run one peer each, in one role."""
+
+    on: Selector
+    role: str | None = None
+    options: dict[str, Any] = {}
+    expected_final_state: Literal["running", "exited", "any"] = "running"
+
+
+class Graph(BaseModel):
+    """A generator of overlay graphs (see `harness list graphs`) and its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    generator: str
+
+
+class Overlay(Strict):
+    """Peers of one protocol that know each other."""
+
+    protocol: str
+    peers: list[PeerGroup]
+    port: int | None = Field(None, ge=1, le=65535)
+    graph: Graph | None = None
+    bootstraps: int = Field(2, ge=1, description="how many earlier peers a new one is told of")
+    options: dict[str, Any] = {}
+    trace: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        """`peers: all` stands for `peers: [{on: all}]`."""
+        if isinstance(data, dict):
+            peers = data.get("peers")
+            if isinstance(peers, str) or (isinstance(peers, list) and all(isinstance(p, str) for p in peers)):
+                return {**data, "peers": [{"on": peers}]}
+            if isinstance(peers, dict):
+                return {**data, "peers": [peers]}
+        return data
+
+
+# ---- what happens ----
+
+
+class When(Strict):
+    """Base of entries on the timeline: exactly one verb, and `at` or `from` .. `to`."""
+
+    VERBS: ClassVar[tuple[str, ...]] = ()
+    at: Seconds | None = None
+    from_: Seconds | None = Field(None, alias="from")
+    to: Seconds | None = None
+
+    @property
+    def verb(self) -> str:
+        return next(verb for verb in self.VERBS if getattr(self, verb) is not None)
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> When:
+        given = [verb for verb in self.VERBS if getattr(self, verb) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none"
+            raise ValueError(f"exactly one verb is needed, found {found}; verbs: {', '.join(self.VERBS)}")
+        if (self.at is None) == (self.from_ is None):
+            raise ValueError("say when: either 'at', or 'from' with 'to'")
+        if self.to is not None and self.from_ is None:
+            raise ValueError("'to' goes with 'from', not with 'at'")
+        if self.to is not None and self.from_ is not None and self.to <= self.from_:
+            raise ValueError("'to' must be later than 'from'")
+        return self
+
+
+class Publish(Strict):
+    """Every item is published by `copies` different hosts."""
+
+    copies: int = Field(1, ge=1)
+    by: Selector = ["all"]
+
+
+class Lookup(Strict):
+    """Hosts ask for items: `popularity` is "uniform" or "zipf(s)", item rank by number."""
+
+    by: Selector = ["all"]
+    popularity: str = "uniform"
+
+
+class Workload(When):
+    """Operations, asked of every overlay alike: `rate` is a Poisson process, `count` spreads that many evenly."""
+
+    VERBS: ClassVar[tuple[str, ...]] = ("publish", "lookup")
+    publish: Publish | None = None
+    lookup: Lookup | None = None
+    rate: Hertz | None = None
+    count: int | None = Field(None, ge=1)
+    overlays: Selector | None = None
+
+
+class Partition(Strict):
+    """Named groups of hosts that cannot reach each other; `direction` "a -> b" drops one way only."""
+
+    groups: dict[str, Selector] = Field(min_length=2)
+    direction: str = "both"
+
+
+class Degrade(Direction):
+    """A link with new impairments; those that are not named stay as they are."""
+
+    link: Selector
+    direction: Literal["both", "up", "down"] = "both"
+
+
+class PeerTarget(Strict):
+    """Peers by name, overlay, overlay/role or host; or whole hosts, with their links."""
+
+    peers: Selector | None = None
+    hosts: Selector | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"peers": data} if isinstance(data, (str, list)) else data
+
+    @model_validator(mode="after")
+    def _one(self) -> PeerTarget:
+        if (self.peers is None) == (self.hosts is None):
+            raise ValueError("name either 'peers' or 'hosts'")
+        return self
+
+
+class Revival(PeerTarget):
+    """Peers or hosts that are started again, with what they had on disk or without."""
+
+    disk: Literal["keep", "lost"] = "keep"
+
+
+class FaultEntry(When):
+    """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
+
+    VERBS: ClassVar[tuple[str, ...]] = (
+        "link_down", "link_up", "partition", "degrade", "crash", "stop", "pause", "resume", "restart",
+    )  # fmt: skip
+    link_down: Selector | None = None
+    link_up: Selector | None = None
+    partition: Partition | None = None
+    degrade: Degrade | None = None
+    crash: Revival | None = None
+    stop: Revival | None = None
+    pause: PeerTarget | None = None
+    resume: PeerTarget | None = None
+    restart: Revival | None = None
+    label: str | None = Field(None, description="how figures name this fault")
+
+
+class Capture(Strict):
+    """Which nodes' frames are recorded; "none" records nothing."""
+
+    at: Selector = ["hosts"]
+    snap: Bytes = 256
+    filter: str = ""
+
+
+class Expect(Strict):
+    """A metric of one overlay in a window must lie within bounds."""
+
+    metric: str
+    of: str | None = None
+    from_: Seconds | None = Field(None, alias="from")
+    to: Seconds | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Expect:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("an expectation needs 'at_least' or 'at_most' (or both)")
+        return self
+
+
+class Spec(Strict):
+    """A whole experiment."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    description: str = ""
+    seed: int = 1
+    duration: Seconds
+    topology: Topology
+    links: dict[str, LinkClass] = {}
+    network: Network = Field(default_factory=lambda: Network.model_validate({}))
+    overlays: dict[str, Overlay] = Field(min_length=1)
+    items: int = Field(0, ge=0)
+    workload: list[Workload] = []
+    faults: list[FaultEntry] = []
+    capture: Capture | Literal["none"] = Field(default_factory=lambda: Capture.model_validate({}))
+    expect: list[Expect] = []
+    ready_timeout: Seconds = 30.0

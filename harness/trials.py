@@ -1,0 +1,138 @@
+"""A fault on trial: its checks are carried out right after it was applied or undone, until each is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from harness.engine import Engine
+from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck
+from harness.probing import GIVE_UP_S, Probe, Prober
+
+GAP_S = 0.04  # between two probes of one check
+BLOCKED_PROBES = 6  # all must be lost: at 5 % loss that happens by chance once in 64 million
+OPEN_DEADLINE_S = 5.0  # the first probe that arrives proves an open path
+DELAY_PROBES = 15
+STATE_DEADLINE_S = 5.0
+READY_DEADLINE_S = 30.0
+
+
+@dataclass
+class Proof:
+    """One check under way."""
+
+    check: Check
+    begun_s: float
+    probes: list[Probe] = field(default_factory=list)
+    ok: bool | None = None
+    decided_s: float | None = None
+    found: str = ""
+
+    def decide(self, ok: bool, at: float, found: str) -> None:
+        self.ok, self.decided_s, self.found = ok, at, found
+
+    def row(self) -> dict[str, Any]:
+        check = self.check
+        target = check.peer if isinstance(check, PeerCheck) else check.target
+        source = "" if isinstance(check, PeerCheck) else check.source
+        expect = f"{check.delay_ms:g} ms" if isinstance(check, DelayCheck) else check.expect
+        arrived = sum(1 for probe in self.probes if probe.arrived)
+        return {
+            "source": source, "target": target, "expect": expect, "found": self.found,
+            "sent": len(self.probes), "arrived": arrived, "ok": bool(self.ok),
+        }  # fmt: skip
+
+
+class Trial:
+    """All checks of one phase ("apply" or "undo") of a fault."""
+
+    def __init__(self, fault: Fault, phase: str, planned_s: float, applied_s: float, zero_s: float) -> None:
+        self.fault, self.phase = fault, phase
+        self.planned_s, self.applied_s, self.zero_s = planned_s, applied_s, zero_s
+        checks = fault.apply_checks if phase == "apply" else fault.undo_checks
+        self.proofs = [Proof(check, applied_s) for check in checks]
+
+    @property
+    def done(self) -> bool:
+        return all(proof.ok is not None for proof in self.proofs)
+
+    def poll(self, now: float, engine: Engine, prober: Prober, ready: Set[str]) -> None:
+        """Send what is due and decide what can be decided."""
+        for proof in self.proofs:
+            if proof.ok is not None:
+                continue
+            if isinstance(proof.check, PathCheck):
+                self._path(proof, proof.check, now, prober)
+            elif isinstance(proof.check, DelayCheck):
+                self._delay(proof, proof.check, now, prober)
+            else:
+                self._peer(proof, proof.check, now, engine, ready)
+
+    def _send(self, proof: Proof, source: str, target: str, now: float, prober: Prober, limit: int) -> None:
+        if len(proof.probes) < limit and now >= proof.begun_s + len(proof.probes) * GAP_S:
+            proof.probes.append(prober.send("fault", source, target))
+
+    def _path(self, proof: Proof, check: PathCheck, now: float, prober: Prober) -> None:
+        arrived = [probe.arrived for probe in proof.probes if probe.arrived]
+        if check.expect == "open":
+            if arrived:
+                proof.decide(True, arrived[0].received_ns / 1e9, "open")
+            elif now > proof.begun_s + OPEN_DEADLINE_S:
+                proof.decide(False, now, "blocked")
+            else:
+                self._send(proof, check.source, check.target, now, prober, int(OPEN_DEADLINE_S / GAP_S))
+        elif arrived:
+            proof.decide(False, now, "open")
+        elif len(proof.probes) == BLOCKED_PROBES and all(probe.given_up for probe in proof.probes):
+            proof.decide(True, proof.probes[0].sent_s, "blocked")
+        else:
+            self._send(proof, check.source, check.target, now, prober, BLOCKED_PROBES)
+
+    def _delay(self, proof: Proof, check: DelayCheck, now: float, prober: Prober) -> None:
+        self._send(proof, check.source, check.target, now, prober, DELAY_PROBES)
+        if len(proof.probes) < DELAY_PROBES or any(not (p.arrived or p.given_up) for p in proof.probes):
+            return
+        delays = [(p.arrived.received_ns - p.arrived.sent_ns) / 1e6 for p in proof.probes if p.arrived]
+        if not delays:
+            proof.decide(False, now, "no probe arrived")
+            return
+        found = median(delays)
+        at = next(p.arrived.received_ns / 1e9 for p in proof.probes if p.arrived)
+        proof.decide(abs(found - check.delay_ms) <= check.tolerance_ms, at, f"{found:.2f} ms")
+
+    def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
+        state = engine.state(check.peer)
+        fine = check.peer in ready and state == "running" if check.expect == "running" else state == check.expect
+        deadline = READY_DEADLINE_S if check.expect == "running" else STATE_DEADLINE_S
+        if fine:
+            proof.decide(True, now, check.expect)
+        elif now > proof.begun_s + deadline:
+            proof.decide(False, now, "running, not ready" if state == check.expect else state)
+
+    def due(self, now: float) -> float:
+        """When `poll` has something to do next."""
+        waiting = [p for p in self.proofs if p.ok is None]
+        return now + GAP_S / 2 if waiting else float("inf")
+
+    def row(self, end_s: float) -> dict[str, Any]:
+        """The line for faults.jsonl; what is undecided at the end counts as not confirmed."""
+        for proof in self.proofs:
+            if proof.ok is None:
+                proof.decide(False, end_s, "undecided when the run ended")
+        failed = [proof for proof in self.proofs if not proof.ok]
+        confirmed = max((p.decided_s or 0.0 for p in self.proofs), default=self.applied_s)
+        wrong = "; ".join(f"{r['source']}->{r['target']} {r['found']}" for r in (p.row() for p in failed))
+        return {
+            "fault": self.fault.name, "verb": self.fault.verb, "label": self.fault.label, "phase": self.phase,
+            "planned_s": self.planned_s, "applied_s": round(self.applied_s - self.zero_s, 6),
+            "confirmed_s": None if failed else round(confirmed - self.zero_s, 6),
+            "late_ms": round((self.applied_s - self.zero_s - self.planned_s) * 1e3, 3),
+            "ok": not failed, "checked": len(self.proofs),
+            "detail": wrong or ("confirmed" if self.proofs else "nothing to probe"),
+            "matrix": [proof.row() for proof in self.proofs],
+        }  # fmt: skip
+
+
+assert GIVE_UP_S > BLOCKED_PROBES * GAP_S
