@@ -1,0 +1,26 @@
+"""Every protocol and its roles. Adding a protocol: one file and one line here; a class is imported only when it is wanted."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from peers.core import Core
+
+# protocol -> role -> "module:Class"; the first role is the one meant when none is named
+PROTOCOLS: dict[str, dict[str, str]] = {
+    "flooding": {"servent": "peers.flooding:Servent"},
+    "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
+    "dht": {"node": "peers.dht:Node"},
+}
+
+
+def roles(protocol: str) -> tuple[str, ...]:
+    """The roles of a protocol, the default one first. Raises KeyError."""
+    return tuple(PROTOCOLS[protocol])
+
+
+def load(protocol: str, role: str) -> type[Core]:
+    """The class that plays this role. Raises KeyError."""
+    module, _, name = PROTOCOLS[protocol][role].partition(":")
+    core: type[Core] = getattr(import_module(module), name)
+    return core
