@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -112,7 +113,7 @@ def _add_options(parser: argparse.ArgumentParser, core: type[Core]) -> None:
     group = parser.add_argument_group(f"options of role {core.role}")
     for field in fields(core.Options):
         default: Any = field.default
-        kind = type(default)
+        kind = str if default is None else type(default)
         text = str(field.metadata.get("help", "")).replace("%", "%%")
         shown = str(default).lower() if kind is bool else repr(default) if default == "" else default
         group.add_argument(
@@ -131,9 +132,13 @@ def _summary(core: type[Core]) -> str:
 
 def _remote(text: str) -> Address:
     try:
-        return Address.parse(text)
+        address = Address.parse(text)
+        socket.inet_pton(socket.AF_INET6 if ":" in address.host else socket.AF_INET, address.host)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    except OSError as error:  # names are not resolved: an experiment must not hang on a name server
+        raise argparse.ArgumentTypeError(f"{address.host!r} is not an IP address") from error
+    return address
 
 
 def _listen(text: str) -> Address:
