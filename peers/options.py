@@ -62,8 +62,7 @@ def overview() -> str:
     """The text of `python3 -m peers --help`."""
     lines = ["usage: python3 -m peers PROTOCOL [--role ROLE] [options]", "", "One peer, by hand. Protocols:"]
     for protocol in PROTOCOLS:
-        for role in roles(protocol):
-            lines.append(f"  {protocol:<10} {role:<10} {_summary(load(protocol, role))}")
+        lines += [f"  {protocol:<10} {role:<10} {_summary(load(protocol, role))}" for role in roles(protocol)]
     return "\n".join([*lines, "", "python3 -m peers PROTOCOL --help lists the options.", "", COMMANDS])
 
 

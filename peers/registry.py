@@ -1,4 +1,4 @@
-"""Every protocol and its roles. Adding a protocol: one file and one line here; a class is imported only when it is wanted."""
+"""Every protocol and its roles; classes are imported only when wanted. To add a protocol: one file, one line here."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> Hashable | None:
-        """Take out the earliest alarm that is due, or None. Alarms for the same moment come in the order they were set."""
+        """Take out the earliest alarm that is due, or None; alarms for one moment come in the order they were set."""
         due = self.next()
         if due is None or due > now:
             return None

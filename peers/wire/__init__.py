@@ -1,4 +1,4 @@
-"""Codecs: bytes to messages and back, pure functions; a message that cannot be read raises `Malformed`, nothing else."""
+"""Codecs: bytes to messages and back, pure functions; bytes that cannot be read raise `Malformed`, nothing else."""
 
 
 class Malformed(ValueError):

@@ -83,9 +83,9 @@ class Query(NamedTuple):
 
 
 class Result(NamedTuple):
-    """One shared file: `index` names it at its servent."""
+    """One shared file: `file_index` names it at its servent."""
 
-    index: int
+    file_index: int
     size_bytes: int
     name: str
 
@@ -100,7 +100,7 @@ class QueryHit(NamedTuple):
 
     def encode(self) -> bytes:
         head = _HIT.pack(len(self.results), self.address.port, _packed(self.address), self.speed_kbit)
-        results = (_RESULT.pack(r.index, r.size_bytes) + r.name.encode() + b"\0\0" for r in self.results)
+        results = (_RESULT.pack(r.file_index, r.size_bytes) + r.name.encode() + b"\0\0" for r in self.results)
         return head + b"".join(results) + self.servent
 
     @classmethod
@@ -117,19 +117,19 @@ class Push(NamedTuple):
     """Asks the servent of that GUID to open a connection to `address` and send the file of that index."""
 
     servent: bytes
-    index: int
+    file_index: int
     address: Address
 
     def encode(self) -> bytes:
-        return _PUSH.pack(self.servent, self.index, _packed(self.address), self.address.port)
+        return _PUSH.pack(self.servent, self.file_index, _packed(self.address), self.address.port)
 
     @classmethod
     def decode(cls, payload: bytes) -> Push:
         """Raises Malformed."""
         if len(payload) < _PUSH.size:
             raise Malformed(f"push of {len(payload)} bytes")
-        servent, index, host, port = _PUSH.unpack_from(payload)
-        return cls(servent, index, _address(host, port))
+        servent, file_index, host, port = _PUSH.unpack_from(payload)
+        return cls(servent, file_index, _address(host, port))
 
 
 class Reader:
@@ -150,9 +150,10 @@ class Reader:
         """True once the greeting is complete. Raises Malformed as soon as it cannot become right."""
         if not self.greeted:
             size = len(self._greeting)
-            if not self._greeting.startswith(self._buffer[:size]):
-                raise Malformed(f"greeting {bytes(self._buffer[:size])!r} instead of {self._greeting!r}")
-            if len(self._buffer) >= size:
+            came = bytes(self._buffer[:size])
+            if not self._greeting.startswith(came):
+                raise Malformed(f"greeting {came!r} instead of {self._greeting!r}")
+            if len(came) == size:
                 del self._buffer[:size]
                 self.greeted = True
         return self.greeted
