@@ -212,8 +212,8 @@ class FaultPlanner:
     def _end(self, spec: Revival, signal: Any, word: str) -> _Effect:
         peers, hosts = self._targets(spec)
         links = self._links_of(hosts)
-        apply: list[Action] = [Signal(peer, signal) for peer in peers]
-        apply += [SetLink(link, up=False) for link in links]
+        apply: list[Action] = [SetLink(link, up=False) for link in links]  # first: a dead host says no goodbye
+        apply += [Signal(peer, signal) for peer in peers]
         undo: list[Action] = [SetLink(link, up=True) for link in links]
         undo += [StartPeer(peer, spec.disk) for peer in peers]
         down: list[Check] = [PeerCheck(peer, "gone") for peer in peers]

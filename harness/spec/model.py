@@ -242,15 +242,15 @@ class FaultEntry(When):
     VERBS: ClassVar[tuple[str, ...]] = (
         "link_down", "link_up", "partition", "degrade", "crash", "stop", "pause", "resume", "restart",
     )  # fmt: skip
-    link_down: Selector | None = None
-    link_up: Selector | None = None
-    partition: Partition | None = None
-    degrade: Degrade | None = None
-    crash: Revival | None = None
-    stop: Revival | None = None
-    pause: PeerTarget | None = None
-    resume: PeerTarget | None = None
-    restart: Revival | None = None
+    link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
+    link_up: Selector | None = Field(None, description="links that were down")
+    partition: Partition | None = Field(None, description="groups of hosts that cannot reach each other")
+    degrade: Degrade | None = Field(None, description="links with more delay, loss, ... than before")
+    crash: Revival | None = Field(None, description="peers (or hosts) that end at once, by SIGKILL")
+    stop: Revival | None = Field(None, description="peers (or hosts) that end in order, by SIGTERM")
+    pause: PeerTarget | None = Field(None, description="peers that stand still, by SIGSTOP")
+    resume: PeerTarget | None = Field(None, description="peers that were paused")
+    restart: Revival | None = Field(None, description="peers (or hosts) that are started again")
     label: str | None = Field(None, description="how figures name this fault")
 
 

@@ -1,0 +1,174 @@
+"""`harness validate`, `plan`, `run`, `report`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from harness.display import Display, make_display
+from harness.errors import PASSED, UNABLE, HarnessError, RecordError, SpecError
+from harness.manifest import first_manifest
+from harness.plan.build import make_plan
+from harness.plan.model import Plan
+from harness.records import RunDir, read_json, write_json
+from harness.spec import load_spec
+from harness.spec.effective import effective_text
+
+
+def planned(arguments: Namespace) -> tuple[Plan, str]:
+    """The plan of the spec named on the command line, and the text of the effective spec. Raises SpecError."""
+    settings = list(arguments.set or [])
+    if arguments.seed is not None:
+        settings.append(f"seed={arguments.seed}")
+    path = Path(arguments.spec)
+    spec, document = load_spec(path, settings)
+    plan = make_plan(spec, document)
+    _check_metrics(plan)
+    return plan, effective_text(document, settings)
+
+
+def _check_metrics(plan: Plan) -> None:
+    from harness.analysis.metrics import METRICS
+    from harness.spec.load import did_you_mean
+
+    for expectation in plan.expectations:
+        if expectation.metric not in METRICS:
+            hint = did_you_mean(expectation.metric, METRICS)
+            raise SpecError(f"expect: there is no metric {expectation.metric!r}{hint}")
+
+
+def validate(arguments: Namespace) -> int:
+    plan, _ = planned(arguments)
+    commands = sum(1 for step in plan.timeline if step.do == "command")
+    hosts = sum(1 for node in plan.nodes if node.kind == "host")
+    print(
+        f"{arguments.spec}: valid: {hosts} hosts, {len(plan.links)} links, {len(plan.peers)} peers, "
+        f"{commands} operations, {len(plan.faults)} faults in {plan.duration_s:g} s"
+    )
+    return PASSED
+
+
+def show_plan(arguments: Namespace) -> int:
+    plan, _ = planned(arguments)
+    if arguments.json:
+        print(plan.to_json(), end="")
+    else:
+        from harness.plan.text import plan_text
+
+        print(plan_text(plan))
+    return PASSED
+
+
+def run(arguments: Namespace) -> int:
+    """Plan, carry out, judge, draw; the verdict is the exit status."""
+    plan, text = planned(arguments)
+    run_dir = new_run_dir(Path(arguments.results_root), plan.name)
+    engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
+    manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
+    _write_beginnings(run_dir, plan, text, manifest)
+    display = make_display("json" if arguments.json else arguments.progress)
+    try:
+        display({"say": f"run directory {run_dir.path}"})
+        status = _carry_out(plan, run_dir, arguments, clock, display)
+        if status is not None:
+            return status
+        return _report(run_dir, display, quiet=arguments.json)
+    finally:
+        display.close()
+
+
+def _carry_out(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, display: Display) -> int | None:
+    """Run the engine. None when there is something to judge, an exit status when there is not."""
+    if arguments.engine == "memory":
+        from harness.memory import MemoryEngine
+        from harness.run import conduct
+
+        conduct(plan, MemoryEngine(plan, run_dir), run_dir, display)
+    elif clock == "virtual":
+        from harness.virtual.launch import run_virtual
+
+        run_virtual(run_dir, display, arguments)
+    else:
+        from harness.emulation.launch import run_emulated
+
+        run_emulated(run_dir, display)
+    manifest = read_json(run_dir.manifest)
+    if manifest["end"] == "started":
+        raise HarnessError(f"the run ended without a word; see {run_dir.logs}")
+    if manifest["end"] == "failed" and not manifest["begun"]:
+        raise HarnessError(f"{manifest['error']}\nnothing could be measured; what there is stands in {run_dir.path}")
+    if not manifest["begun"]:
+        print("interrupted before the timeline began: nothing was measured", file=sys.stderr)
+        return UNABLE
+    return None
+
+
+def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:
+    from harness.report import make_report
+
+    display({"phase": "report", "state": "begin"})
+    begin = datetime.now(timezone.utc)
+    verdict = make_report(run_dir, lambda text: display({"say": text}))
+    seconds = (datetime.now(timezone.utc) - begin).total_seconds()
+    display({"phase": "report", "state": "end", "seconds": round(seconds, 3)})
+    display.close()
+    if quiet:
+        print(json.dumps({"verdict": read_json(run_dir.verdict), "run_dir": str(run_dir.path)}))
+    else:
+        print(verdict.text())
+        print(f"report: {run_dir.report}")
+    return verdict.exit_status
+
+
+def report(arguments: Namespace) -> int:
+    """Draw everything again from a run directory."""
+    run_dir = RunDir(Path(arguments.run_dir).resolve())
+    if not run_dir.plan.exists():
+        raise RecordError(f"{run_dir.path} is no run directory: it has no {run_dir.plan.name}; see `harness list`")
+    display = make_display("json" if arguments.json else arguments.progress)
+    try:
+        return _report(run_dir, display, quiet=arguments.json)
+    finally:
+        display.close()
+
+
+def new_run_dir(root: Path, name: str) -> RunDir:
+    """`root/name/<UTC time>[-n]/`, with `latest` pointing at it. Raises RecordError."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    parent = root.resolve() / name
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot create {parent}: {error.strerror}; choose another --results-root") from error
+    for number in range(1, 1000):
+        path = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RecordError(f"cannot create {path}: {error.strerror}; choose another --results-root") from error
+        _point_latest(parent, path)
+        return RunDir(path).create()
+    raise RecordError(f"too many runs in one second in {parent}")
+
+
+def _point_latest(parent: Path, path: Path) -> None:
+    link = parent / f".latest-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(path.name)
+    link.replace(parent / "latest")
+
+
+def _write_beginnings(run_dir: RunDir, plan: Plan, text: str, manifest: dict[str, Any]) -> None:
+    try:
+        run_dir.spec.write_text(text)
+        run_dir.plan.write_text(plan.to_json())
+    except OSError as error:
+        raise RecordError(f"cannot write into {run_dir.path}: {error.strerror}") from error
+    write_json(run_dir.manifest, manifest)

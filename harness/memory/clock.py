@@ -1,0 +1,33 @@
+"""A clock that jumps from event to event."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+
+class Clock:
+    """Events in order of time, then of their making. `now` is in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+
+    def at(self, moment: float, do: Callable[[], None]) -> None:
+        """Do something at a moment; what is in the past is done next."""
+        heapq.heappush(self._heap, (max(moment, self.now), next(self._order), do))
+
+    def after(self, delay_s: float, do: Callable[[], None]) -> None:
+        self.at(self.now + delay_s, do)
+
+    @property
+    def next_event(self) -> float:
+        """When something happens next; infinity if never."""
+        return self._heap[0][0] if self._heap else float("inf")
+
+    def step(self) -> None:
+        """Go to the next event and do it."""
+        self.now, _, do = heapq.heappop(self._heap)
+        do()

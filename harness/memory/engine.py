@@ -1,0 +1,114 @@
+"""Engine `memory`: carries a plan out in one process, on a clock that jumps from event to event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.engine import Notice, PeerEvent, PeerExit, ProbeArrival, Say
+from harness.errors import EmulationError
+from harness.faults import Action, Signal, StartPeer
+from harness.memory.clock import Clock
+from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
+from harness.memory.peer import MemoryPeer, World
+from harness.plan.model import Plan
+from harness.records import RunDir
+from peers.core import Command
+
+PROBE_BYTES = 32
+BOOT_S = 1.0  # engine time at its start: never 0, so that a forgotten time stamp is seen
+SIGNALS = {"KILL": -9, "TERM": 0}  # how a peer's process ends by them
+
+
+class MemoryEngine:
+    """See `harness.engine.Engine`. Processing takes no time; latency is what the links make it."""
+
+    name = "memory"
+
+    def __init__(self, plan: Plan, run_dir: RunDir) -> None:
+        self.plan, self.run_dir = plan, run_dir
+        self.facts: dict[str, Any] = {"backend": "in-process discrete events", "clock": "simulated"}
+        self.clock = Clock()
+        self.clock.now = BOOT_S
+        self.peers: dict[str, MemoryPeer] = {}
+        self._notices: list[Notice] = []
+
+    def build(self, say: Say) -> None:
+        refuse_unmodelled(self.plan)
+        self.network = Network(self.plan)
+        self.world = World(self.clock, self.network, {}, self._tell, self._exited, self.run_dir.logs)
+        say(f"{len(self.plan.nodes)} nodes and {len(self.plan.links)} links in memory")
+
+    def now(self) -> float:
+        return self.clock.now
+
+    def start(self, peers: Sequence[str], disk: str = "keep") -> None:
+        for name in peers:
+            if name in self.peers and self.peers[name].alive:
+                raise EmulationError(f"peer {name} is already running")
+            self.peers[name] = MemoryPeer(self.plan.peer[name], self.world)
+
+    def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
+        target = self.peers.get(peer)
+        if target is None or not target.alive:
+            return False
+        target.take(Command(op, verb, args))
+        return True
+
+    def apply(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Signal):
+                self._signal(action)
+            elif isinstance(action, StartPeer):
+                self.start([action.peer], action.disk)
+            else:
+                self.network.apply(action)
+
+    def _signal(self, action: Signal) -> None:
+        peer = self.peers.get(action.peer)
+        if peer is None or not peer.alive:
+            raise EmulationError(f"peer {action.peer} is not running: no signal {action.signal}")
+        if action.signal in SIGNALS:
+            peer.end(SIGNALS[action.signal])
+        else:
+            peer.pause(action.signal == "STOP")
+
+    def state(self, peer: str) -> str:
+        target = self.peers.get(peer)
+        if target is None or not target.alive:
+            return "gone"
+        return "paused" if target.paused else "running"
+
+    def probe(self, source: str, target: str, token: int) -> None:
+        sent = self.clock.now
+        arrival = self.network.send(source, target, PROBE_BYTES + WIRE_OVERHEAD_BYTES["udp"], sent)
+        if arrival is not None:
+            notice = ProbeArrival(token, source, target, round(sent * 1e9), round(arrival * 1e9))
+            self.clock.at(arrival, lambda: self._notices.append(notice))
+
+    def wait(self, until: float) -> list[Notice]:
+        clock = self.clock
+        while not self._notices and clock.next_event <= until:
+            clock.step()
+        if not self._notices and until != float("inf"):
+            clock.now = max(clock.now, until)
+        notices, self._notices = self._notices, []
+        return notices
+
+    def _tell(self, peer: str, event: str, fields: dict[str, Any]) -> None:
+        self._notices.append(PeerEvent(round(self.clock.now * 1e9), peer, event, fields))
+
+    def _exited(self, peer: str, status: int) -> None:
+        self._notices.append(PeerExit(round(self.clock.now * 1e9), peer, status))
+
+    def pressure(self) -> dict[str, float]:
+        return {}
+
+    def finish(self) -> dict[str, Any]:
+        for peer in self.peers.values():
+            if peer.alive:
+                peer.end(SIGNALS["TERM"])
+        return {"network": self.network.statistics()}
+
+    def close(self) -> None:
+        self.peers.clear()

@@ -1,0 +1,181 @@
+"""Links with delay, jitter, loss, rate and queue, and the paths over them.
+
+A packet's way is worked out at the moment it is sent, link by link: what it meets on later links is what those links
+have been promised so far. Emulation differs by the order of packets that meet on such a link, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from harness.errors import EmulationError
+from harness.faults import Block, Direction, SetLink, Shape, Unblock
+from harness.plan.model import Plan
+from harness.plan.seeds import stream
+from topologies.model import Impairment, Link, Node, Topology
+from topologies.paths import Routes
+
+LOOPBACK_S = 30e-6
+WIRE_OVERHEAD_BYTES = {"udp": 42, "tcp": 66}  # Ethernet 14 + IPv4 20 + UDP 8, or TCP 32 with time stamps
+
+
+@dataclass
+class Way:
+    """One direction of one link: its impairment now, and what it has promised to carry."""
+
+    impairment: Impairment
+    rng: Random
+    up: bool = True
+    busy_until: float = 0.0  # when the last promised byte has left the rate limit
+    last_out: float = 0.0  # packets stay in order under jitter
+    in_burst: bool = False
+    packets: int = 0
+    lost: int = 0
+    dropped: int = 0
+
+    def carry(self, arrival: float, size: int) -> float | None:
+        """When a packet that comes at `arrival` leaves the link; None when it is lost."""
+        self.packets += 1
+        if not self.up:
+            self.dropped += 1
+            return None
+        if self._loses():
+            self.lost += 1
+            return None
+        out = arrival + self._delay_s()
+        if not (self.impairment.reorder_pct and self.rng.random() * 100 < self.impairment.reorder_pct):
+            out = max(out, self.last_out)
+            self.last_out = out
+        return self._through_rate(out, size)
+
+    def _delay_s(self) -> float:
+        way = self.impairment
+        if not way.jitter_ms:
+            return way.delay_ms / 1e3
+        if way.jitter_distribution == "uniform":
+            jitter = self.rng.uniform(-way.jitter_ms, way.jitter_ms)
+        else:  # the heavy tails of netem's tables are not modelled: spread is the same, the tail is normal
+            jitter = self.rng.gauss(0.0, way.jitter_ms)
+        return max(0.0, way.delay_ms + jitter) / 1e3
+
+    def _loses(self) -> bool:
+        """Independent losses, or a Gilbert model whose bad state lasts `loss_burst` packets on average."""
+        way = self.impairment
+        share = way.loss_pct / 100
+        if share <= 0:
+            return False
+        if way.loss_burst <= 1:
+            return self.rng.random() < share
+        leave = 1 / way.loss_burst
+        enter = min(1.0, leave * share / (1 - share)) if share < 1 else 1.0
+        self.in_burst = self.rng.random() < (1 - leave if self.in_burst else enter)
+        return self.in_burst
+
+    def _through_rate(self, arrival: float, size: int) -> float | None:
+        way = self.impairment
+        if way.rate_mbit is None:
+            return arrival
+        waiting = max(0.0, self.busy_until - arrival) * way.rate_mbit * 125e3  # bytes ahead in the queue
+        if way.queue_bytes is not None and waiting + size > way.queue_bytes:
+            self.dropped += 1
+            return None
+        self.busy_until = max(self.busy_until, arrival) + size / (way.rate_mbit * 125e3)
+        return self.busy_until
+
+
+class Network:
+    """The underlay of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._topology = topology_of(plan)
+        self._routes = Routes(self._topology)
+        self._paths: dict[tuple[str, str], list[Way] | None] = {}
+        self.ways: dict[tuple[str, Direction], Way] = {}
+        for link in plan.links:
+            self.ways[link.name, "ab"] = Way(link.ab, stream(plan.seed, "memory", link.name, "ab"))
+            self.ways[link.name, "ba"] = Way(link.ba, stream(plan.seed, "memory", link.name, "ba"))
+        self.host_of = {node.address: node.name for node in plan.nodes if node.address}
+        self.address_of = {node.name: node.address for node in plan.nodes if node.address}
+        self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+    def send(self, source: str, target: str, size: int, now: float) -> float | None:
+        """When a packet of `size` bytes on the wire sent now between two hosts arrives; None when it does not."""
+        if source == target:
+            return now + LOOPBACK_S
+        if self._blocks and self._blocked(source, target):
+            return None
+        ways = self._path(source, target)
+        if ways is None:
+            return None
+        at = now
+        for way in ways:
+            out = way.carry(at, size)
+            if out is None:
+                return None
+            at = out
+        return at
+
+    def delay_s(self, source: str, target: str) -> float:
+        """The configured one-way delay, whatever the state of the links."""
+        ways = self._path(source, target) or []
+        return sum(way.impairment.delay_ms for way in ways) / 1e3
+
+    def _path(self, source: str, target: str) -> list[Way] | None:
+        key = (source, target)
+        if key not in self._paths:
+            if self._routes.hop(source, target) is None:
+                self._paths[key] = None
+            else:
+                steps = self._routes.path(source, target)
+                self._paths[key] = [self.ways[link.name, "ab" if forward else "ba"] for link, forward in steps]
+        return self._paths[key]
+
+    def _blocked(self, source: str, target: str) -> bool:
+        one, other = self.address_of[source], self.address_of[target]
+        return any(one in sources and other in targets for sources, targets in self._blocks.values())
+
+    def apply(self, action: SetLink | Shape | Block | Unblock) -> None:
+        """Raises EmulationError for an unknown link or rule."""
+        if isinstance(action, Block):
+            self._blocks[action.rule] = (frozenset(action.sources), frozenset(action.destinations))
+        elif isinstance(action, Unblock):
+            if self._blocks.pop(action.rule, None) is None:
+                raise EmulationError(f"there is no block {action.rule!r} to take back")
+        elif isinstance(action, SetLink):
+            for direction in ("ab", "ba"):
+                self._way(action.link, direction).up = action.up
+        else:
+            self._way(action.link, action.direction).impairment = action.impairment
+
+    def _way(self, link: str, direction: Direction) -> Way:
+        if (link, direction) not in self.ways:
+            raise EmulationError(f"there is no link {link!r}")
+        return self.ways[link, direction]
+
+    def statistics(self) -> dict[str, int]:
+        ways: Sequence[Way] = list(self.ways.values())
+        return {
+            "packets": sum(way.packets for way in ways),
+            "lost_as_planned": sum(way.lost for way in ways),
+            "dropped": sum(way.dropped for way in ways),
+        }
+
+
+def topology_of(plan: Plan) -> Topology:
+    """The topology that a plan was made from."""
+    nodes = tuple(Node(node.name, node.kind, node.labels, node.position) for node in plan.nodes)
+    links = tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in plan.links)
+    return Topology(nodes, links)
+
+
+def refuse_unmodelled(plan: Plan) -> None:
+    """Raises EmulationError for impairments that this network does not model."""
+    for link in plan.links:
+        for way in (link.ab, link.ba):
+            if replace(way, duplicate_pct=0.0, corrupt_pct=0.0) != way:
+                raise EmulationError(
+                    f"link {link.name!r} duplicates or corrupts packets, which engine memory does not model; "
+                    "use engine mininet, or take 'duplicate' and 'corrupt' away"
+                )

@@ -1,0 +1,222 @@
+"""One peer in memory: its core, its timers, its streams; carries out what the core asks for."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from harness.memory.clock import Clock
+from harness.memory.network import WIRE_OVERHEAD_BYTES, Network
+from harness.memory.streams import Half, handshake
+from harness.plan.model import PeerPlan
+from peers.core import (
+    Address,
+    CancelTimer,
+    Close,
+    Closed,
+    Connect,
+    Core,
+    Datagram,
+    Effect,
+    Emit,
+    Input,
+    Opened,
+    Received,
+    SendDatagram,
+    SetTimer,
+    Setting,
+    Started,
+    TimerFired,
+    Write,
+)
+from peers.registry import load
+
+Tell = Callable[[str, str, dict[str, Any]], None]  # peer, event, fields
+CRASH_STATUS = 70  # EX_SOFTWARE, as the shell of a real peer ends when its core raises
+
+
+@dataclass
+class World:
+    """What all peers share."""
+
+    clock: Clock
+    network: Network
+    listeners: dict[str, MemoryPeer]
+    tell: Tell
+    exited: Callable[[str, int], None]
+    logs: Path
+
+
+@dataclass
+class _End:
+    """This peer's end of a stream."""
+
+    out: Half
+    other: MemoryPeer
+    other_conn: int
+
+
+class MemoryPeer:
+    """A peer from its start to its end; a restart makes a new one."""
+
+    def __init__(self, plan: PeerPlan, world: World) -> None:
+        self.plan, self.world = plan, world
+        kind = load(plan.protocol, plan.role)
+        bootstrap = tuple(Address.parse(address) for address in plan.bootstrap)
+        setting = Setting(Address.parse(plan.listen), bootstrap, Random(plan.seed), plan.trace)
+        self.core: Core = kind(setting, kind.Options(**plan.options))
+        self.transports = kind.transports
+        self.alive, self.paused = True, False
+        self._held: deque[Input] = deque()
+        self._timers: dict[str, int] = {}
+        self._timer_count = 0
+        self._streams: dict[int, _End] = {}
+        self._inbound = -1
+        world.listeners[plan.listen] = self
+        self.take(Started())
+
+    @property
+    def host(self) -> str:
+        return self.plan.host
+
+    def take(self, event: Input) -> None:
+        """Hand an input to the core and do what it asks for; a paused peer gets it later, a dead one never."""
+        if not self.alive:
+            return
+        if self.paused:
+            self._held.append(event)
+            return
+        try:
+            effects = self.core.handle(self.world.clock.now, event)
+        except Exception:  # noqa: BLE001 - a core that raises is a bug of the core: its process would die of it
+            self._crash()
+            return
+        for effect in effects:
+            self._do(effect)
+
+    def _crash(self) -> None:
+        with (self.world.logs / f"{self.plan.name}.log").open("a") as log:
+            traceback.print_exception(*sys.exc_info(), file=log)
+        self.end(CRASH_STATUS)
+
+    def _do(self, effect: Effect) -> None:
+        if isinstance(effect, SendDatagram):
+            self._datagram(effect.to, effect.data)
+        elif isinstance(effect, Emit):
+            self.world.tell(self.plan.name, effect.event, effect.fields)
+        elif isinstance(effect, Write):
+            self._write(effect.conn, effect.data)
+        elif isinstance(effect, SetTimer):
+            self._set_timer(effect.name, effect.at)
+        elif isinstance(effect, CancelTimer):
+            self._timers.pop(effect.name, None)
+        elif isinstance(effect, Connect):
+            self._connect(effect.conn, effect.to)
+        elif isinstance(effect, Close):
+            self._close(effect.conn)
+
+    # ---- datagrams and timers ----
+
+    def _datagram(self, to: Address, data: bytes) -> None:
+        target = self.world.network.host_of.get(to.host)
+        if target is None:
+            return  # nobody has this address: the packet is lost as it would be on a real network
+        size = len(data) + WIRE_OVERHEAD_BYTES["udp"]
+        arrival = self.world.network.send(self.host, target, size, self.world.clock.now)
+        if arrival is not None:
+            self.world.clock.at(arrival, lambda: self._arrive(str(to), data))
+
+    def _arrive(self, listen: str, data: bytes) -> None:
+        peer = self.world.listeners.get(listen)
+        if peer and "udp" in peer.transports:
+            peer.take(Datagram(self.core.address, data))
+
+    def _set_timer(self, name: str, at: float) -> None:
+        self._timer_count += 1
+        number = self._timers[name] = self._timer_count
+
+        def fire() -> None:
+            if self._timers.get(name) == number:
+                del self._timers[name]
+                self.take(TimerFired(name))
+
+        self.world.clock.at(at, fire)
+
+    # ---- streams ----
+
+    def _connect(self, conn: int, to: Address) -> None:
+        world = self.world
+        target = world.network.host_of.get(to.host)
+        if target is None:
+            world.clock.after(10.0, lambda: self.take(Closed(conn, "timeout")))
+            return
+
+        def reached(moment: float) -> None:
+            world.clock.at(moment, lambda: self._reached(conn, to, target))
+
+        handshake(world.network, world.clock, self.host, target, reached, lambda: self.take(Closed(conn, "timeout")))
+
+    def _reached(self, conn: int, to: Address, target: str) -> None:
+        """The SYN is there: the other end accepts or refuses, and its answer travels back."""
+        world = self.world
+        other = world.listeners.get(str(to))
+        back = Half(world.network, world.clock, target, self.host)
+        if other is None or "tcp" not in other.transports:
+            back.write(0, lambda: self.take(Closed(conn, "refused")))
+            return
+        other._inbound += 2
+        far = other._inbound
+        there = Half(world.network, world.clock, self.host, target)
+        other._streams[far] = _End(back, self, conn)
+        back.write(0, lambda: self._opened(conn, to, _End(there, other, far)))
+
+    def _opened(self, conn: int, to: Address, end: _End) -> None:
+        if not self.alive:
+            return
+        self._streams[conn] = end
+        me = Address(self.core.address.host, 32768 + conn % 28000)  # an ephemeral port
+        end.out.write(0, lambda: end.other.take(Opened(end.other_conn, me, True)))
+        self.take(Opened(conn, to, False))
+
+    def _write(self, conn: int, data: bytes) -> None:
+        end = self._streams.get(conn)
+        if end and data:
+            end.out.write(len(data), lambda: end.other._receive(end.other_conn, data))
+
+    def _receive(self, conn: int, data: bytes) -> None:
+        if conn in self._streams:
+            self.take(Received(conn, data))
+
+    def _close(self, conn: int) -> None:
+        end = self._streams.pop(conn, None)
+        if end:
+            end.out.write(0, lambda: end.other._ended(end.other_conn))
+
+    def _ended(self, conn: int) -> None:
+        end = self._streams.pop(conn, None)
+        if end:
+            end.out.dead = True
+            self.take(Closed(conn, "eof"))
+
+    # ---- life ----
+
+    def pause(self, paused: bool) -> None:
+        self.paused = paused
+        while self._held and not self.paused and self.alive:
+            self.take(self._held.popleft())
+
+    def end(self, status: int) -> None:
+        """The process ends: its system closes what it had open."""
+        self.alive = False
+        self._timers.clear()
+        if self.world.listeners.get(self.plan.listen) is self:
+            del self.world.listeners[self.plan.listen]
+        for conn in list(self._streams):
+            self._close(conn)
+        self.world.exited(self.plan.name, status)
