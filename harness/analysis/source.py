@@ -1,0 +1,130 @@
+"""The files of a run directory, read once: plan, manifest and the lines of the journal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import RecordError
+from harness.plan.model import Plan
+from harness.records import RunDir, read_json, read_lines
+
+TRACED = ("sent", "received")
+
+
+@dataclass
+class Events:
+    """Events by name; the traced messages, which are nearly all of them, as plain tuples in `messages`."""
+
+    messages: list[tuple[Any, ...]] = field(default_factory=list)  # see MESSAGE_FIELDS
+    others: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    count: int = 0
+    first_ns: int | None = None
+    last_ns: int = 0
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return self.others.get(event, [])
+
+
+MESSAGE_FIELDS = ("t_ns", "peer", "direction", "kind", "id", "op", "remote", "bytes", "reply")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was written before and during the run. Times are still those of the engine's clock."""
+
+    run_dir: RunDir
+    plan: Plan
+    manifest: dict[str, Any]
+    events: Events
+    faults: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+    pressure: list[dict[str, Any]]
+
+    @cached_property
+    def zero_ns(self) -> int | None:
+        """Zero of the timeline, None where the run never got so far.
+
+        It is in the manifest, which a killed run could not complete: there the end of phase `start` is as good.
+        """
+        t0_ns = self.manifest.get("t0_ns")
+        if t0_ns is not None:
+            return int(t0_ns)
+        starts = [phase["t_ns"] for phase in self.events.named("phase") if phase.get("name") == "start"]
+        return starts[0] if starts and not self.manifest.get("phases") else None
+
+    @property
+    def t0_ns(self) -> int:
+        """Zero of the timeline; without one the last event, so that all times are before zero."""
+        return self.zero_ns if self.zero_ns is not None else self.events.last_ns
+
+    @property
+    def end_s(self) -> float:
+        """How long the timeline lasted: the planned duration, or less when the run was cut short."""
+        if self.zero_ns is None:
+            return 0.0
+        if self.manifest.get("end") == "finished":
+            return self.plan.duration_s
+        lasted = [phase["seconds"] for phase in self.manifest.get("phases", ()) if phase["name"] == "timeline"]
+        reached = lasted[0] if lasted else (self.events.last_ns - self.zero_ns) / 1e9
+        return max(0.0, min(self.plan.duration_s, float(reached)))
+
+    def seconds(self, t_ns: float) -> float:
+        """Seconds of the timeline."""
+        return (t_ns - self.t0_ns) / 1e9
+
+
+def read(run_dir: RunDir) -> Source:
+    """Read a run. Raises RecordError where the plan or the manifest is missing or damaged."""
+    if not run_dir.path.is_dir():
+        raise RecordError(f"{run_dir.path} is no run directory; `harness list` shows those there are")
+    return Source(
+        run_dir=run_dir,
+        plan=_plan(run_dir),
+        manifest=_manifest(run_dir),
+        events=_events(run_dir),
+        faults=list(read_lines(run_dir.faults)),
+        probes=list(read_lines(run_dir.probes)),
+        pressure=list(read_lines(run_dir.pressure)),
+    )
+
+
+def _plan(run_dir: RunDir) -> Plan:
+    try:
+        return Plan.from_json(run_dir.plan.read_text())
+    except OSError as error:
+        raise RecordError(f"cannot read {run_dir.plan}: {error.strerror}; without its plan a run says nothing") from error
+    except ValidationError as error:
+        raise RecordError(f"{run_dir.plan} is not a plan of this version: {error.errors()[0]['msg']}") from error
+
+
+def _manifest(run_dir: RunDir) -> dict[str, Any]:
+    """The manifest; a run that was killed has one without `end`, or none at all, and is taken as interrupted."""
+    manifest: dict[str, Any] = read_json(run_dir.manifest) if run_dir.manifest.exists() else {}
+    manifest.setdefault("end", "interrupted")
+    return manifest
+
+
+def _events(run_dir: RunDir) -> Events:
+    events = Events()
+    messages, others = events.messages, events.others
+    for line in read_lines(run_dir.events):
+        get = line.get
+        name, t_ns = get("event"), get("t_ns")
+        events.count += 1
+        if name in TRACED:
+            remote = get("to") if name == "sent" else get("from")
+            messages.append(
+                (t_ns, get("peer"), name, get("kind"), get("id"), get("op"), remote, get("bytes"), get("reply", False))
+            )
+        else:
+            others[str(name)].append(line)
+        if events.first_ns is None:
+            events.first_ns = t_ns
+        if t_ns > events.last_ns:
+            events.last_ns = t_ns
+    return events

@@ -1,0 +1,74 @@
+"""The network of a plan as paths: which links packets between two nodes cross, and what those do to them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+from harness.plan.model import Plan
+from topologies.model import Impairment, Link, Node, Topology, TopologyError
+from topologies.paths import Routes
+
+
+class Crossing(NamedTuple):
+    """A link on a path and the direction in which it is crossed: "ab" or "ba"."""
+
+    link: str
+    direction: str
+    impairment: Impairment
+
+
+class Underlay:
+    """Paths by the same routes as the plan's own, each searched once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._paths: dict[tuple[str, str], tuple[Crossing, ...]] = {}
+
+    @cached_property
+    def topology(self) -> Topology:
+        nodes = tuple(Node(node.name, node.kind, node.labels, node.position) for node in self._plan.nodes)
+        links = tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in self._plan.links)
+        return Topology(nodes, links)
+
+    @cached_property
+    def _routes(self) -> Routes:
+        return Routes(self.topology)
+
+    def path(self, source: str, target: str) -> tuple[Crossing, ...]:
+        """The links from one node to another; empty for a node to itself and where there is no way."""
+        key = source, target
+        if key not in self._paths:
+            self._paths[key] = self._search(source, target)
+        return self._paths[key]
+
+    def _search(self, source: str, target: str) -> tuple[Crossing, ...]:
+        if source == target:
+            return ()
+        try:
+            steps = self._routes.path(source, target)
+        except TopologyError:
+            return ()
+        return tuple(
+            Crossing(link.name, "ab" if forward else "ba", link.ab if forward else link.ba) for link, forward in steps
+        )
+
+    def delay_ms(self, source: str, target: str) -> float:
+        """The planned one-way delay."""
+        return sum(crossing.impairment.delay_ms for crossing in self.path(source, target))
+
+    def sending_ms(self, source: str, target: str, frame_bytes: int) -> float:
+        """How long the rates on the path alone hold one frame up."""
+        rates = [crossing.impairment.rate_mbit for crossing in self.path(source, target)]
+        return sum(frame_bytes * 8 / (rate * 1e3) for rate in rates if rate)
+
+    def survival(self, source: str, target: str) -> float:
+        """The planned share of packets that arrive."""
+        share = 1.0
+        for crossing in self.path(source, target):
+            share *= 1 - crossing.impairment.loss_pct / 100
+        return share
+
+    def burst(self, source: str, target: str) -> float:
+        """The longest planned mean run of losses on the path."""
+        return max((crossing.impairment.loss_burst for crossing in self.path(source, target)), default=1.0)
