@@ -196,9 +196,12 @@ class FaultPlanner:
         if spec.hosts is not None:
             hosts = self._select(spec.hosts, self.hosts, "hosts")
             return [name for name, peer in self.peers.items() if peer.host in hosts], list(hosts)
-        assert spec.peers is not None
         moment = _start(self.entry)
         gone = {name: fault for name, spans in self.down.items() for a, b, fault in spans if a <= moment < b}
+        if spec.on is not None:
+            on = self._select(spec.on, self.hosts, "on")
+            return [name for name, peer in self.peers.items() if peer.host in on and name not in gone], []
+        assert spec.peers is not None
         alive = self.peer_universe.without(gone)
         for selector in spec.peers:
             if selector in gone:
@@ -245,11 +248,11 @@ class FaultPlanner:
 
     def _restart(self, spec: Revival) -> _Effect:
         """Start what is down; what runs is ended first, as an operator would."""
-        if spec.hosts is not None:
-            hosts = self._select(spec.hosts, self.hosts, "hosts")
-            peers = [name for name, peer in self.peers.items() if peer.host in hosts]
-        else:
-            hosts, peers = (), list(self._select(spec.peers or (), self.peer_universe))
+        hosts = self._select(spec.hosts, self.hosts, "hosts") if spec.hosts else ()
+        on = hosts or (self._select(spec.on, self.hosts, "on") if spec.on else ())
+        peers = [name for name, peer in self.peers.items() if peer.host in on]
+        if spec.peers:
+            peers = list(self._select(spec.peers, self.peer_universe))
         moment = _start(self.entry)
         down = {n for n, spans in self.down.items() for a, b, _fault in spans if a <= moment < b}
         apply: list[Action] = [Signal(peer, "TERM") for peer in peers if peer not in down]

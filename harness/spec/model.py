@@ -213,9 +213,10 @@ class Degrade(Direction):
 
 
 class PeerTarget(Strict):
-    """Peers by name, overlay, overlay/role or host; or whole hosts, with their links."""
+    """Peers by name, overlay, overlay/role, host or label; all peers on some hosts; or whole hosts, with their links."""
 
     peers: Selector | None = None
+    on: Selector | None = None
     hosts: Selector | None = None
 
     @model_validator(mode="before")
@@ -225,8 +226,8 @@ class PeerTarget(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> PeerTarget:
-        if (self.peers is None) == (self.hosts is None):
-            raise ValueError("name either 'peers' or 'hosts'")
+        if sum(target is not None for target in (self.peers, self.on, self.hosts)) != 1:
+            raise ValueError("name either 'peers', or 'on' (all peers on those hosts), or 'hosts' (peers and links)")
         return self
 
 
