@@ -42,7 +42,7 @@ def operations(source: Source, book: Book, messages: pd.DataFrame) -> pd.DataFra
         start, end = starts.get(step.op), ends.get(step.op)
         row["start_s"] = source.seconds(start["t_ns"]) if start else math.nan
         row["guid"] = start.get("id") if start else None
-        row |= _outcome(source, step.op, step.verb, item, peer.overlay, end, step.op in lost, published)
+        row |= _outcome(source, step.verb, item, peer.overlay, end, step.op in lost, published)
         row["latency_ms"] = (row["end_s"] - row["start_s"]) * 1e3
         rows.append(row)
     return _tidy(pd.DataFrame(rows), messages)
@@ -60,7 +60,7 @@ def publications(source: Source) -> Publications:
 
 
 def _outcome(
-    source: Source, op: str, verb: str, item: str, overlay: str, end: dict[str, Any] | None, lost: bool,
+    source: Source, verb: str, item: str, overlay: str, end: dict[str, Any] | None, lost: bool,
     published: Publications,
 ) -> dict[str, Any]:  # fmt: skip
     """What came back, judged: a lookup is right when one provider at least had really published the item before."""
@@ -122,4 +122,4 @@ def _costs(table: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     asked = messages[messages["op"].isin(set(table["op"]) - set(by_id["op"]))]
     asked = asked[(asked["direction"] == "sent") | asked["reply"]]
     both = pd.concat([flooded[["op", "bytes"]], asked[["op", "bytes"]]]).dropna()
-    return both.groupby("op")["bytes"].agg(messages="size", bytes="sum").astype(float)
+    return both.groupby("op")["bytes"].agg(["size", "sum"]).set_axis(["messages", "bytes"], axis=1).astype(float)

@@ -96,7 +96,9 @@ def peers(source: Source, book: Book, lives: pd.DataFrame, messages: pd.DataFram
     table["starts"] = lives[lives["from_s"].notna()].groupby("peer").size()
     table["exits"] = ended.groupby("peer").size()
     table["unplanned_exits"] = ended[~ended["planned"].astype(bool)].groupby("peer").size()
-    table["malformed"] = pd.Series([event["peer"] for event in source.events.named("malformed")], dtype=str).value_counts()
+    table["malformed"] = pd.Series(
+        [event["peer"] for event in source.events.named("malformed")], dtype=str
+    ).value_counts()
     for direction in ("sent", "received"):
         one_way = messages[messages["direction"] == direction].groupby("peer", observed=True)["bytes"]
         table[direction] = one_way.size()
@@ -106,3 +108,14 @@ def peers(source: Source, book: Book, lives: pd.DataFrame, messages: pd.DataFram
     counts = numbers.difference(["up_s"])
     table[counts] = table[counts].astype("int64")
     return table.reset_index()
+
+
+def malformed(source: Source) -> pd.DataFrame:
+    """One row for each message that a peer dropped. Columns: t_s, peer, overlay, remote, reason."""
+    rows = [
+        (source.seconds(event["t_ns"]), event["peer"], source.plan.peer[event["peer"]].overlay,
+         str(event.get("from", "")), str(event.get("reason", "")))
+        for event in source.events.named("malformed")
+        if event["peer"] in source.plan.peer
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["t_s", "peer", "overlay", "remote", "reason"])

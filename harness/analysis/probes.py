@@ -51,7 +51,7 @@ def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFra
     rows = []
     for phase in ("before", "during"):
         chosen = table[(table["phase"] == phase) & table["fair"]]
-        groups = {key: group for key, group in chosen.groupby(["source", "target"])}
+        groups = dict(list(chosen.groupby(["source", "target"])))
         for pair in source.plan.probes:
             group = groups.get((pair.source, pair.target))
             if group is not None:

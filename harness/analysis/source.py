@@ -78,15 +78,17 @@ class Source:
         return (t_ns - self.t0_ns) / 1e9
 
 
-def read(run_dir: RunDir) -> Source:
+def read(run_dir: RunDir, with_events: bool = True) -> Source:
     """Read a run. Raises RecordError where the plan or the manifest is missing or damaged."""
     if not run_dir.path.is_dir():
         raise RecordError(f"{run_dir.path} is no run directory; `harness list` shows those there are")
+    manifest = _manifest(run_dir)
+    killed = manifest.get("t0_ns") is None  # its zero and its end are known from the events alone
     return Source(
         run_dir=run_dir,
         plan=_plan(run_dir),
-        manifest=_manifest(run_dir),
-        events=_events(run_dir),
+        manifest=manifest,
+        events=_events(run_dir) if with_events or killed else Events(),
         faults=list(read_lines(run_dir.faults)),
         probes=list(read_lines(run_dir.probes)),
         pressure=list(read_lines(run_dir.pressure)),
@@ -97,15 +99,18 @@ def _plan(run_dir: RunDir) -> Plan:
     try:
         return Plan.from_json(run_dir.plan.read_text())
     except OSError as error:
-        raise RecordError(f"cannot read {run_dir.plan}: {error.strerror}; without its plan a run says nothing") from error
+        raise RecordError(
+            f"cannot read {run_dir.plan}: {error.strerror}; without its plan a run says nothing"
+        ) from error
     except ValidationError as error:
         raise RecordError(f"{run_dir.plan} is not a plan of this version: {error.errors()[0]['msg']}") from error
 
 
 def _manifest(run_dir: RunDir) -> dict[str, Any]:
-    """The manifest; a run that was killed has one without `end`, or none at all, and is taken as interrupted."""
+    """The manifest; that of a run that was killed never got beyond "started": it is taken as interrupted."""
     manifest: dict[str, Any] = read_json(run_dir.manifest) if run_dir.manifest.exists() else {}
-    manifest.setdefault("end", "interrupted")
+    if manifest.get("end") in (None, "started"):
+        manifest["end"] = "interrupted"
     return manifest
 
 
@@ -114,7 +119,7 @@ def _events(run_dir: RunDir) -> Events:
     messages, others = events.messages, events.others
     for line in read_lines(run_dir.events):
         get = line.get
-        name, t_ns = get("event"), get("t_ns")
+        name, t_ns = line["event"], line["t_ns"]
         events.count += 1
         if name in TRACED:
             remote = get("to") if name == "sent" else get("from")
@@ -122,7 +127,7 @@ def _events(run_dir: RunDir) -> Events:
                 (t_ns, get("peer"), name, get("kind"), get("id"), get("op"), remote, get("bytes"), get("reply", False))
             )
         else:
-            others[str(name)].append(line)
+            others[name].append(line)
         if events.first_ns is None:
             events.first_ns = t_ns
         if t_ns > events.last_ns:

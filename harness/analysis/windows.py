@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
+from harness.analysis.rows import rows
 from harness.analysis.source import Source
 from harness.faults import Action, Fault, SetLink, Signal, StartPeer
 
@@ -36,23 +38,23 @@ def faults(source: Source) -> pd.DataFrame:
     False where the fault was due but there is no record), detail.
     """
     found = {(row["fault"], row["phase"]): row for row in source.faults}
-    rows = []
+    records = []
     for fault in source.plan.faults:
         if fault.apply_s > source.end_s:
             continue
         apply, undo = found.get((fault.name, "apply")), found.get((fault.name, "undo"))
         undone = fault.undo_s is not None and fault.undo_s <= source.end_s
-        records = [row for row in (apply, undo) if row]
+        phases = [row for row in (apply, undo) if row]
         from_s = _number(apply, "applied_s", fault.apply_s)
         to_s = _number(undo, "applied_s", fault.undo_s) if undone else _mended_at(fault, source.plan.faults)
-        rows.append({
+        records.append({
             "fault": fault.name, "verb": fault.verb, "label": fault.label, "from_s": from_s,
             "to_s": from_s if fault.verb in MENDING else to_s, "planned_from_s": fault.apply_s,
             "planned_to_s": math.nan if fault.undo_s is None else fault.undo_s,
             "confirmed_s": _number(apply, "confirmed_s"), "undo_confirmed_s": _number(undo, "confirmed_s"),
-            "late_ms": max((_number(row, "late_ms", 0.0) for row in records), default=math.nan),
-            "checks": sum(len(row.get("matrix") or ()) for row in records),
-            "ok": apply is not None and (undo is not None or not undone) and all(row.get("ok") for row in records),
+            "late_ms": max((_number(row, "late_ms", 0.0) for row in phases), default=math.nan),
+            "checks": sum(len(row.get("matrix") or ()) for row in phases),
+            "ok": apply is not None and (undo is not None or not undone) and all(row.get("ok") for row in phases),
             "detail": "; ".join(_details(apply, undo, undone)),
         })  # fmt: skip
     columns = [
@@ -60,7 +62,9 @@ def faults(source: Source) -> pd.DataFrame:
         "late_ms", "checks", "ok", "detail",
     ]  # fmt: skip
     numbers = dict.fromkeys(columns[3:10], float)
-    return pd.DataFrame(rows, columns=columns).astype(numbers).sort_values("from_s", kind="stable", ignore_index=True)
+    return (
+        pd.DataFrame(records, columns=columns).astype(numbers).sort_values("from_s", kind="stable", ignore_index=True)
+    )
 
 
 def _details(apply: dict[str, Any] | None, undo: dict[str, Any] | None, undone: bool) -> list[str]:
@@ -100,10 +104,12 @@ def checks(source: Source) -> pd.DataFrame:
     Columns: fault, phase (apply, undo), source, target, expect, found, sent, arrived, ok.
     """
     columns = ["fault", "phase", "source", "target", "expect", "found", "sent", "arrived", "ok"]
-    rows = [
-        {"fault": row["fault"], "phase": row["phase"], **proof} for row in source.faults for proof in row.get("matrix") or ()
+    records = [
+        {"fault": row["fault"], "phase": row["phase"], **proof}
+        for row in source.faults
+        for proof in row.get("matrix") or ()
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(records, columns=columns)
 
 
 def windows(table: pd.DataFrame, end_s: float) -> tuple[Window, ...]:
@@ -119,8 +125,9 @@ def windows(table: pd.DataFrame, end_s: float) -> tuple[Window, ...]:
     first = float(table["from_s"].min())
     if first > 0:
         found.append(Window("before", "before", 0.0, first, f"before {table['label'].iloc[0]}"))
-    for row in lasting.itertuples():
-        found.append(Window(str(row.fault), "fault", float(row.from_s), min(float(row.to_s), end_s), str(row.label)))
+    found += [
+        Window(row["fault"], "fault", row["from_s"], min(row["to_s"], end_s), row["label"]) for row in rows(lasting)
+    ]
     healed = lasting[lasting["to_s"] < end_s]
     if not healed.empty:
         last = healed.loc[healed["to_s"].idxmax()]
@@ -137,7 +144,7 @@ def _segments(lasting: pd.DataFrame, end_s: float) -> list[Window]:
     if len(edges) - 1 > MAX_SEGMENTS:
         return []
     segments = []
-    for number, (from_s, to_s) in enumerate(zip(edges, edges[1:], strict=False), 1):
+    for number, (from_s, to_s) in enumerate(pairwise(edges), 1):
         middle = (from_s + to_s) / 2
         active = lasting[(lasting["from_s"] <= middle) & (lasting["to_s"] > middle)]["label"]
         label = " + ".join(active) or ("no fault" if number == 1 else "no fault any more")

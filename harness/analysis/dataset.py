@@ -1,0 +1,137 @@
+"""A run as tidy tables: what metrics, figures and the report look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis import capture, messages, operations, peers, probes, source, traffic, windows
+from harness.analysis.book import Book
+from harness.analysis.components import Part, parts
+from harness.analysis.underlay import Underlay
+from harness.analysis.view import View
+from harness.analysis.windows import Window
+from harness.errors import RecordError
+from harness.plan.model import Plan
+from harness.records import RunDir
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All tables; docs/results.md has their columns. Each becomes `tables/<name>.parquet`."""
+
+    operations: pd.DataFrame
+    messages: pd.DataFrame
+    lifetimes: pd.DataFrame
+    peers: pd.DataFrame
+    neighbours: pd.DataFrame
+    malformed: pd.DataFrame
+    faults: pd.DataFrame
+    fault_checks: pd.DataFrame
+    probes: pd.DataFrame
+    paths: pd.DataFrame
+    pressure: pd.DataFrame
+    packets: pd.DataFrame
+    wire_messages: pd.DataFrame
+    flights: pd.DataFrame
+    traffic: pd.DataFrame
+
+
+class Dataset:
+    """The plan, the manifest and the tables of one run. Tables are attributes: `data.operations`."""
+
+    def __init__(self, run_dir: RunDir, plan: Plan, manifest: dict[str, Any], end_s: float, tables: Tables) -> None:
+        self.run_dir, self.plan, self.manifest, self.end_s = run_dir, plan, manifest, end_s
+        self.tables = tables
+        self.operations, self.messages = tables.operations, tables.messages
+        self.lifetimes, self.peers, self.neighbours = tables.lifetimes, tables.peers, tables.neighbours
+        self.malformed, self.faults, self.fault_checks = tables.malformed, tables.faults, tables.fault_checks
+        self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
+        self.packets, self.wire_messages = tables.packets, tables.wire_messages
+        self.flights, self.traffic = tables.flights, tables.traffic
+        self.book, self.underlay = Book(plan), Underlay(plan)
+
+    @cached_property
+    def overlays(self) -> tuple[str, ...]:
+        """Names of the overlays, in the order of the spec."""
+        return tuple(dict.fromkeys(peer.overlay for peer in self.plan.peers))
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        return windows.windows(self.faults, self.end_s)
+
+    @cached_property
+    def messages_of(self) -> dict[str, pd.DataFrame]:
+        return {str(overlay): group for overlay, group in self.messages.groupby("overlay", observed=True)}
+
+    def view(self, overlay: str | None = None, from_s: float | None = None, to_s: float | None = None) -> View:
+        """One overlay, or all, in a stretch of the timeline; without bounds the whole run."""
+        return View(self, overlay, 0.0 if from_s is None else from_s, self.end_s if to_s is None else to_s)
+
+    def within(self, window: Window, overlay: str | None = None) -> View:
+        return View(self, overlay, window.from_s, window.to_s)
+
+    def components(self, view: View) -> list[Part]:
+        """The parts into which an overlay fell, largest first; see `harness.analysis.components`."""
+        return parts(view)
+
+    def write(self) -> None:
+        """Write all tables. Raises RecordError."""
+        try:
+            self.run_dir.tables.mkdir(exist_ok=True)
+            for field in fields(Tables):
+                getattr(self.tables, field.name).to_parquet(self.run_dir.table(field.name), index=False)
+        except OSError as error:
+            raise RecordError(f"cannot write {self.run_dir.tables}: {error.strerror}") from error
+
+
+def build(run_dir: RunDir) -> Dataset:
+    """Read the files of a run and make its tables. Raises RecordError."""
+    return from_source(source.read(run_dir))
+
+
+def from_source(run: source.Source) -> Dataset:
+    """The tables of what was read."""
+    book, underlay = Book(run.plan), Underlay(run.plan)
+    message_table = messages.messages(run, book)
+    lives = peers.lifetimes(run)
+    probe_table = probes.probes(run)
+    frames = capture.tables(run)
+    tables = Tables(
+        operations=operations.operations(run, book, message_table),
+        messages=message_table,
+        lifetimes=lives,
+        peers=peers.peers(run, book, lives, message_table),
+        neighbours=peers.neighbours(run, book, lives),
+        malformed=peers.malformed(run),
+        faults=windows.faults(run),
+        fault_checks=windows.checks(run),
+        probes=probe_table,
+        paths=probes.paths(run, underlay, probe_table),
+        pressure=_pressure(run),
+        packets=frames.packets,
+        wire_messages=frames.wire_messages,
+        flights=frames.flights,
+        traffic=traffic.traffic(frames.packets, message_table, book, underlay),
+    )
+    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables)
+
+
+def read(run_dir: RunDir) -> Dataset:
+    """The dataset of a run whose tables were written before: quicker than `build`. Raises RecordError."""
+    run = source.read(run_dir, with_events=False)
+    try:
+        tables = Tables(**{field.name: pd.read_parquet(run_dir.table(field.name)) for field in fields(Tables)})
+    except OSError as error:
+        raise RecordError(f"{run_dir.path} has no complete tables; draw its report again: {error}") from error
+    return Dataset(run_dir, run.plan, run.manifest, run.end_s, tables)
+
+
+def _pressure(run: source.Source) -> pd.DataFrame:
+    """Table `pressure`: t_s, and what the engine said of the machine (cpu_busy_pct, late_p99_ms, ...)."""
+    table = pd.DataFrame(run.pressure, columns=None if run.pressure else ["t_ns"])
+    table.insert(0, "t_s", (table.pop("t_ns").astype("float64") - run.t0_ns) / 1e9)
+    return table

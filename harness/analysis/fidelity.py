@@ -1,0 +1,196 @@
+"""Did the network do what the plan says? Each check compares something measured with the plan or a threshold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analysis.dataset import Dataset
+from harness.analysis.rows import rows
+from harness.analysis.statistics import binomial_range
+from harness.analysis.thresholds import THRESHOLDS
+
+VALID, SUSPECT, INVALID = "VALID", "SUSPECT", "INVALID"
+LEVELS = (VALID, SUSPECT, INVALID)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the verdict: what was looked at, what it says of the run, and the figures in words."""
+
+    name: str
+    level: str
+    text: str
+
+
+def checks(data: Dataset) -> list[Check]:
+    """All checks that apply to this run, in the order of the report."""
+    return [check for examine in CHECKS for check in examine(data)]
+
+
+def level(name: str, value: float) -> str:
+    """What a figure says by its threshold."""
+    threshold = THRESHOLDS[name]
+    return INVALID if value > threshold.invalid else SUSPECT if value > threshold.suspect else VALID
+
+
+# ---- what was measured on the network ----
+
+
+def delay(data: Dataset) -> Iterator[Check]:
+    """Median one-way delay of each probed path; its worst excess over the tolerance decides."""
+    for phase in ("before", "during"):
+        paths = data.paths[(data.paths["phase"] == phase) & data.paths["median_ms"].notna()]
+        if paths.empty:
+            continue
+        grades = [_delay_level(row, phase) for row in rows(paths)]
+        worst = paths.iloc[paths["error_ms"].abs().argmax()]
+        wrong = [grade for grade in grades if grade != VALID]
+        text = (
+            f"one-way delay {phase} the run: {len(paths)} paths, median error "
+            f"{paths['error_ms'].abs().median():.2f} ms, "
+            f"largest {worst['error_ms']:+.2f} ms ({worst['source']} to {worst['target']}: planned "
+            f"{worst['planned_delay_ms']:.2f} ms, measured {worst['median_ms']:.2f} ms)"
+        )
+        text += f"; {len(wrong)} of {len(paths)} paths beyond the tolerance" if wrong else ""
+        yield Check(f"delay_{phase}", max(grades, key=LEVELS.index), text)
+
+
+def _delay_level(path: dict[str, Any], phase: str) -> str:
+    """The tolerance is the larger of an absolute and a relative one, plus what chance does to a median.
+
+    While the experiment runs, packets wait in the queues of rate-limited links as they should: too long a delay is
+    then a doubt at most, never a proof.
+    """
+    arrived = max(1, path["sent"] - path["lost"])
+    spread_ms = 3 * 1.2533 * path["planned_jitter_ms"] / math.sqrt(arrived)  # 3 standard errors of a median
+    allowance_ms = spread_ms + path["sending_ms"]
+    absolute, relative = THRESHOLDS[f"delay_{phase}_ms"], THRESHOLDS[f"delay_{phase}_share"]
+    error_ms, planned_ms = path["error_ms"], path["planned_delay_ms"]
+    if abs(error_ms) > max(absolute.invalid, relative.invalid * planned_ms) + allowance_ms:
+        return SUSPECT if phase == "during" and error_ms > 0 else INVALID
+    if abs(error_ms) > max(absolute.suspect, relative.suspect * planned_ms) + allowance_ms:
+        return SUSPECT
+    return VALID
+
+
+def loss(data: Dataset) -> Iterator[Check]:
+    """Lost probes of all paths together, against the binomial interval around the plan."""
+    for phase in ("before", "during"):
+        paths = data.paths[data.paths["phase"] == phase]
+        sent = int(paths["sent"].sum())
+        if not sent:
+            continue
+        lost = int(paths["lost"].sum())
+        expected = float((paths["sent"] * paths["planned_loss_pct"]).sum()) / 100
+        burst = float(paths["burst"].max())
+        grade = _loss_level(lost, sent, expected / sent, burst)
+        low, high = binomial_range(sent, expected / sent, 0.99)
+        yield Check(
+            f"loss_{phase}", grade,
+            f"loss {phase} the run: {lost} of {sent} probes lost, planned {expected:.1f} (99 %: {low} to {high})",
+        )  # fmt: skip
+
+
+def _loss_level(lost: int, sent: int, chance: float, burst: float) -> str:
+    """Losses in runs vary more: as much as if only one probe in (2 burst - 1) were independent (Gilbert model)."""
+    threshold = THRESHOLDS["loss_confidence"]
+    spread = 2 * burst - 1
+    for grade, confidence in ((VALID, threshold.suspect), (SUSPECT, threshold.invalid)):
+        low, high = binomial_range(max(1, round(sent / spread)), chance, confidence)
+        if math.floor(low * spread) <= lost <= math.ceil(high * spread):
+            return grade
+    return INVALID
+
+
+def faults(data: Dataset) -> Iterator[Check]:
+    """Every fault must be confirmed by its own probes."""
+    if data.faults.empty:
+        return
+    wrong = data.faults[~data.faults["ok"].astype(bool)]
+    for row in rows(wrong):
+        yield Check("faults", INVALID, f"fault {row['fault']} ({row['label']}) is not confirmed: {row['detail']}")
+    late_ms = float(data.faults["late_ms"].max())
+    if wrong.empty:
+        number = len(data.faults)
+        text = f"{number} fault{'s' if number > 1 else ''} confirmed by {int(data.faults['checks'].sum())} checks"
+        yield Check("faults", VALID, f"{text}, applied at most {late_ms:.0f} ms late")
+
+
+# ---- what the harness lost ----
+
+
+def capture(data: Dataset) -> Iterator[Check]:
+    """Frames that the kernel dropped before they could be recorded."""
+    if data.plan.capture is None:
+        return
+    statistics = data.manifest.get("statistics", {}).get("capture") or {}
+    if statistics.get("error"):
+        yield Check("capture", INVALID, f"the capture is not complete: {statistics['error']}")
+    if not statistics or not statistics.get("frames"):
+        return  # engines without frames; an empty capture is found by `something`
+    frames, dropped = int(statistics["frames"]), int(statistics.get("dropped", 0))
+    text = f"capture: {frames:,} frames recorded, {dropped:,} dropped"
+    yield Check("capture", level("capture_dropped", dropped / (frames + dropped)), text)
+
+
+def unplanned_drops(data: Dataset) -> Iterator[Check]:
+    """Packets that the emulation lost by itself: full kernel queues, overflowing buffers."""
+    statistics = data.manifest.get("statistics", {})
+    if "unplanned_drops" not in statistics:
+        return
+    dropped, handled = float(statistics["unplanned_drops"]), float(statistics.get("packets") or 0)
+    share = dropped / (handled + dropped) if handled else float(dropped > 0)
+    grade = level("unplanned_dropped", share)
+    yield Check("unplanned_drops", grade, f"packets lost by the emulation itself: {dropped:,.0f} of {handled:,.0f}")
+
+
+def timing(data: Dataset) -> Iterator[Check]:
+    """How late the conductor was."""
+    late_ms = data.manifest.get("worst_step_late_ms")
+    if late_ms is not None:
+        text = f"orders of the timeline were given at most {late_ms:.1f} ms late"
+        yield Check("timing", level("step_late_ms", float(late_ms)), text)
+
+
+def pressure(data: Dataset) -> Iterator[Check]:
+    """Whether the machine kept up, over the timeline."""
+    table = data.pressure[(data.pressure["t_s"] >= 0) & (data.pressure["t_s"] <= data.end_s)]
+    wordings = {
+        "late_p99_ms": ("shaper_late_ms", "median", "the delay lines let 99 % of packets go within {:.2f} ms"),
+        "cpu_some_pct": ("cpu_waiting_pct", "mean", "some process waited for a processor {:.0f} % of the time"),
+        "cpu_busy_pct": ("cpu_busy_pct", "mean", "processors busy {:.0f} % on average"),
+    }
+    for column, (name, summary, words) in wordings.items():
+        if column in table and table[column].notna().any():
+            value = float(getattr(table[column].dropna(), summary)())
+            yield Check(name.rsplit("_", 1)[0], level(name, value), words.format(value))
+
+
+def something(data: Dataset) -> Iterator[Check]:
+    """A run in which nothing happened proves nothing."""
+    if data.operations.empty:
+        yield Check("operations", INVALID, "no operation was carried out: the run says nothing")
+    traced = any(peer.trace for peer in data.plan.peers)
+    if traced and data.messages.empty:
+        yield Check("messages", INVALID, "peers sent no message at all")
+    emulated = data.manifest.get("engine") != "memory"
+    if data.plan.capture is not None and emulated and data.packets.empty:
+        yield Check("packets", INVALID, "the capture holds no packet")
+
+
+def ending(data: Dataset) -> Iterator[Check]:
+    """Whether the run came to its planned end."""
+    end, error = data.manifest.get("end"), data.manifest.get("error")
+    reached = f"after {data.end_s:.0f} of {data.plan.duration_s:.0f} s"
+    if end == "interrupted":
+        yield Check("ending", INVALID, f"the run was interrupted {reached}; figures show what was measured until then")
+    elif end != "finished":
+        yield Check("ending", INVALID, f"the run failed {reached}: {error or 'no reason was recorded'}")
+
+
+CHECKS: tuple[Callable[[Dataset], Iterable[Check]], ...] = (
+    ending, something, faults, delay, loss, capture, unplanned_drops, timing, pressure,
+)  # fmt: skip

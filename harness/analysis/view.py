@@ -1,0 +1,96 @@
+"""One overlay (or all) in one stretch of time: what a metric looks at."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from harness.analysis.dataset import Dataset
+
+
+class View:
+    """Rows of the tables that belong to an overlay (None: all) and fall into from_s <= t < to_s.
+
+    Operations belong to the moment at which the plan asked for them, whenever they ended.
+    """
+
+    def __init__(self, data: Dataset, overlay: str | None, from_s: float, to_s: float) -> None:
+        self.data, self.overlay, self.from_s, self.to_s = data, overlay, from_s, to_s
+
+    @property
+    def seconds(self) -> float:
+        return self.to_s - self.from_s
+
+    @cached_property
+    def operations(self) -> pd.DataFrame:
+        return self._of_overlay(self._within(self.data.operations, "planned_s"))
+
+    @cached_property
+    def lookups(self) -> pd.DataFrame:
+        """Lookups with an outcome."""
+        operations = self.operations
+        return operations[(operations["verb"] == "lookup") & operations["ok"].notna()]
+
+    @cached_property
+    def answered(self) -> pd.DataFrame:
+        """Lookups that found a right provider."""
+        return self.lookups[self.lookups["ok"].astype(bool)]
+
+    @cached_property
+    def publishes(self) -> pd.DataFrame:
+        operations = self.operations
+        return operations[(operations["verb"] == "publish") & operations["ok"].notna()]
+
+    @cached_property
+    def messages(self) -> pd.DataFrame:
+        """Traced messages, both sides."""
+        by_overlay = self.data.messages if self.overlay is None else self.data.messages_of.get(self.overlay)
+        if by_overlay is None:
+            return self.data.messages.iloc[:0]
+        low, high = by_overlay["t_s"].searchsorted([self.from_s, self.to_s])
+        return by_overlay.iloc[low:high]
+
+    @cached_property
+    def sent(self) -> pd.DataFrame:
+        return self.messages[self.messages["direction"] == "sent"]
+
+    @cached_property
+    def received(self) -> pd.DataFrame:
+        return self.messages[self.messages["direction"] == "received"]
+
+    @cached_property
+    def packets(self) -> pd.DataFrame:
+        """Captured frames."""
+        table = self.data.packets
+        low, high = table["t_s"].searchsorted([self.from_s, self.to_s])
+        return self._of_overlay(table.iloc[low:high])
+
+    @cached_property
+    def traffic(self) -> pd.DataFrame:
+        """Bytes by second; seconds that the window cuts in two are left out."""
+        table = self.data.traffic
+        return self._of_overlay(table[(table["t_s"] >= self.from_s) & (table["t_s"] + 1 <= self.to_s)])
+
+    @cached_property
+    def lifetimes(self) -> pd.DataFrame:
+        """When peers were up, cut to the window."""
+        lives = self._of_overlay(self.data.lifetimes)
+        lives = lives.assign(
+            from_s=lives["from_s"].clip(self.from_s, self.to_s), to_s=lives["to_s"].clip(self.from_s, self.to_s)
+        )
+        return lives[lives["to_s"] > lives["from_s"]]
+
+    @property
+    def peers(self) -> pd.DataFrame:
+        return self._of_overlay(self.data.peers)
+
+    def _of_overlay(self, table: pd.DataFrame) -> pd.DataFrame:
+        return table if self.overlay is None else table[table["overlay"] == self.overlay]
+
+    def _within(self, table: pd.DataFrame, column: str) -> pd.DataFrame:
+        last = self.to_s >= self.data.end_s  # the end of the run belongs to its last window
+        inside = (table[column] >= self.from_s) & ((table[column] < self.to_s) | last)
+        return table[inside]
