@@ -93,7 +93,10 @@ class _Conductor:
 
     def finish(self) -> None:
         """Stop in order; whatever was measured is written."""
-        self._phase("finish", self._finish)
+        try:
+            self._phase("finish", self._finish)
+        finally:
+            self.journal.close()
 
     def _phase(self, name: str, work: Callable[[], None]) -> None:
         begin = self.engine.now() if self.phases else None
@@ -178,7 +181,6 @@ class _Conductor:
             self.leaving.update(self.up)
         self.statistics = self.engine.finish()
         self._take(self.engine.wait(self.engine.now()))
-        self.journal.close()
 
     # ---- steps ----
 
