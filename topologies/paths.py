@@ -1,8 +1,9 @@
 """Shortest paths over a topology: for every host and router the next one towards every other.
 
 The length of a link is the delay of the direction plus PER_HOP_NS, so that links without delay count as hops; where
-two ways are equally long, the neighbour whose name comes first is taken. Two nodes that share a link (or a switched
-segment) always use it, even where a detour is shorter, for that is what connected routes do in every IP stack.
+two ways are equally long, the neighbour whose name comes first is taken. What one node sends to another with which it
+shares a link (or a switched segment) always goes over that, even where a detour is shorter, as connected routes have it
+in every IP stack; so a link is measured by asking the neighbour.
 
 Cost: hosts with a single link inherit from what they hang on; for the others, one Dijkstra per destination that is
 asked for and is not a neighbour. 1,000 hosts behind a few routers need a few searches over a few nodes.
@@ -80,16 +81,16 @@ class Routes:
             return None
         return self._direct[source].get(target) or self._across_switches(source, target) or self._onward(source, target)
 
-    def is_neighbour(self, source: str, target: str) -> bool:
-        """Whether they share a link or a switched segment, so that no router is needed between them."""
-        segments = (self._switched[number] for number in self._segments.get(source, ()))
-        return target in self._direct[source] or any(target in segment.ports for segment in segments)
+    def neighbours(self, source: str) -> set[str]:
+        """Those with whom it shares a link or a switched segment, so that no router is needed between them."""
+        segments = (self._switched[number].ports for number in self._segments.get(source, ()))
+        return set(self._direct[source]).union(*segments) - {source}
 
     def table(self, source: str, *, neighbours: bool = True) -> dict[str, Hop]:
         """The next hop towards every other host and router that can be reached, in the order of the topology."""
-        others = (node.name for node in self._topology.nodes if node.kind != SWITCH and node.name != source)
-        wanted = (name for name in others if neighbours or not self.is_neighbour(source, name))
-        hops = ((name, self.hop(source, name)) for name in wanted)
+        left_out = {source} if neighbours else self.neighbours(source) | {source}
+        others = [node.name for node in self._topology.nodes if node.kind != SWITCH and node.name not in left_out]
+        hops = ((name, self.hop(source, name)) for name in others)
         return {name: hop for name, hop in hops if hop is not None}
 
     def default(self, source: str) -> Hop | None:

@@ -110,8 +110,8 @@ PRESETS: dict[str, Preset] = {
         _line(300, 100, queue_ms=200, jitter_ms=8, loss_pct=0.3, loss_burst=3),
     ),
     # IMC22: round trips of 50 ms in the median to servers all over Europe (quartiles 40 and 60, least 20), 178/17
-    # Mbit/s in the median, losses of 0.4 % on a quiet line; they go with handovers (Kassem et al., A Browser-side View of
-    # Starlink Connectivity, IMC 2022), so they come in bursts.
+    # Mbit/s in the median, losses of 0.4 % on a quiet line; they go with handovers (Kassem et al., A Browser-side View
+    # of Starlink Connectivity, IMC 2022), so they come in bursts.
     "satellite-leo": (
         _line(20, 17, queue_ms=150, jitter_ms=5, loss_pct=0.4, loss_burst=4),
         _line(20, 178, queue_ms=150, jitter_ms=5, loss_pct=0.4, loss_burst=4),
