@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -25,10 +25,13 @@ def edges(view: View) -> pd.DataFrame:
     """
     settled = view.from_s + min(SETTLE_S, view.seconds / 10) if view.from_s > 0 else view.from_s
     received = view.received
-    known = received[(received["remote_peer"] != "") & (received["t_s"] >= settled)]
-    one, other = known["peer"].astype(str), known["remote_peer"].astype(str)
-    pairs = pd.DataFrame({"a": one.where(one < other, other), "b": other.where(one < other, one)})
-    return pairs[pairs["a"] != pairs["b"]].groupby(["a", "b"]).size().rename("messages").reset_index()
+    settled_rows = received[received["t_s"] >= settled]
+    counts = settled_rows.groupby(["remote_peer", "peer"], observed=True).size().reset_index(name="count")
+    pairs: Counter[tuple[str, str]] = Counter()
+    for remote, peer, count in counts.itertuples(index=False):
+        if remote and remote != peer:
+            pairs[min(remote, peer), max(remote, peer)] += int(count)
+    return pd.DataFrame([(*pair, count) for pair, count in sorted(pairs.items())], columns=["a", "b", "messages"])
 
 
 def parts(view: View) -> list[Part]:
@@ -36,10 +39,9 @@ def parts(view: View) -> list[Part]:
 
     A peer that died in the window has no part of its own unless it was heard.
     """
-    joined = edges(view)
     graph = nx.Graph()
     graph.add_nodes_from(_alive(view))
-    graph.add_edges_from(joined[["a", "b"]].itertuples(index=False))
+    graph.add_edges_from(view.edges[["a", "b"]].itertuples(index=False))
     return sorted(
         (frozenset(part) for part in nx.connected_components(graph)), key=lambda part: (-len(part), min(part))
     )

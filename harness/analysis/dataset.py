@@ -10,7 +10,6 @@ import pandas as pd
 
 from harness.analysis import capture, messages, operations, peers, probes, source, traffic, windows
 from harness.analysis.book import Book
-from harness.analysis.components import Part, parts
 from harness.analysis.underlay import Underlay
 from harness.analysis.view import View
 from harness.analysis.windows import Window
@@ -53,6 +52,7 @@ class Dataset:
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.traffic = tables.flights, tables.traffic
         self.book, self.underlay = Book(plan), Underlay(plan)
+        self._views: dict[tuple[str | None, float, float], View] = {}
 
     @cached_property
     def overlays(self) -> tuple[str, ...]:
@@ -69,14 +69,13 @@ class Dataset:
 
     def view(self, overlay: str | None = None, from_s: float | None = None, to_s: float | None = None) -> View:
         """One overlay, or all, in a stretch of the timeline; without bounds the whole run."""
-        return View(self, overlay, 0.0 if from_s is None else from_s, self.end_s if to_s is None else to_s)
+        key = overlay, 0.0 if from_s is None else from_s, self.end_s if to_s is None else to_s
+        if key not in self._views:
+            self._views[key] = View(self, *key)
+        return self._views[key]
 
     def within(self, window: Window, overlay: str | None = None) -> View:
-        return View(self, overlay, window.from_s, window.to_s)
-
-    def components(self, view: View) -> list[Part]:
-        """The parts into which an overlay fell, largest first; see `harness.analysis.components`."""
-        return parts(view)
+        return self.view(overlay, window.from_s, window.to_s)
 
     def write(self) -> None:
         """Write all tables. Raises RecordError."""

@@ -144,15 +144,14 @@ def components(view: View) -> float:
     """Number of parts into which the overlay fell: peers are joined where a message passed between them."""
     if view.messages.empty or view.overlay is None:
         return math.nan
-    return float(len(view.data.components(view)))
+    return float(len(view.parts))
 
 
 def largest_component_share(view: View) -> float:
     """Share (0 to 1) of the overlay's peers that were up which are in its largest part."""
     if view.messages.empty or view.overlay is None:
         return math.nan
-    parts = view.data.components(view)
-    return len(parts[0]) / sum(len(part) for part in parts) if parts else math.nan
+    return len(view.parts[0]) / sum(len(part) for part in view.parts) if view.parts else math.nan
 
 
 def _mean(values: pd.Series) -> float:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from harness.analysis import components
+
 if TYPE_CHECKING:
     from harness.analysis.dataset import Dataset
 
@@ -82,6 +84,16 @@ class View:
             from_s=lives["from_s"].clip(self.from_s, self.to_s), to_s=lives["to_s"].clip(self.from_s, self.to_s)
         )
         return lives[lives["to_s"] > lives["from_s"]]
+
+    @cached_property
+    def edges(self) -> pd.DataFrame:
+        """Pairs of peers between whom messages passed; see `harness.analysis.components`."""
+        return components.edges(self)
+
+    @cached_property
+    def parts(self) -> list[components.Part]:
+        """The parts into which the overlay fell, largest first."""
+        return components.parts(self)
 
     @property
     def peers(self) -> pd.DataFrame:

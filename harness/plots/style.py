@@ -1,0 +1,93 @@
+"""One look for all figures: colours of overlays, faults shaded, units on axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import seaborn as sns  # noqa: E402 - the backend must be chosen first
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from harness.analysis.dataset import Dataset  # noqa: E402
+
+# Okabe & Ito, Color Universal Design (2008): told apart with every kind of colour blindness.
+OVERLAY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+OVERLAY_LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))  # and without any colour
+OVERLAY_MARKERS = ("o", "s", "^", "D", "v", "P")
+GOOD, BAD = "#3A9CC9", "#C8102E"  # blue and red differ for everybody; green and red do not
+
+# Inks of everything that is not data: the report replaces them to suit a dark page.
+INK, FAINT, PAPER = "#1B1F24", "#8A919A", "#FFFFFF"
+RULE = "#E3E6EA"
+FAULT = "#5B5F66"
+WIDTH = 9.0  # inches: 900 pixels on a page
+
+_RC = {
+    "axes.edgecolor": FAINT, "axes.labelcolor": INK, "axes.titlesize": 10.5, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.labelsize": 10, "axes.titlecolor": INK, "text.color": INK,
+    "xtick.color": INK, "ytick.color": INK, "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.fontsize": 9.5,
+    "legend.frameon": False, "grid.color": RULE, "figure.facecolor": PAPER, "axes.facecolor": PAPER,
+    "axes.spines.right": False, "axes.spines.top": False, "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "sans-serif"], "svg.fonttype": "none",
+    "svg.hashsalt": "harness", "figure.constrained_layout.use": True,
+}  # fmt: skip
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Within it, figures look as ours do; nothing stays behind."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook"), mpl.rc_context(_RC):
+        yield
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """A figure that no global list holds on to."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.06)  # type: ignore[union-attr]
+    return figure
+
+
+class Looks:
+    """How each overlay is drawn, the same in every figure of a run."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._rank = {name: rank for rank, name in enumerate(data.overlays)}
+
+    def colour(self, overlay: str) -> str:
+        return OVERLAY_COLOURS[self._rank[overlay] % len(OVERLAY_COLOURS)]
+
+    def line(self, overlay: str) -> object:
+        return OVERLAY_LINES[self._rank[overlay] % len(OVERLAY_LINES)]
+
+    def marker(self, overlay: str) -> str:
+        return OVERLAY_MARKERS[self._rank[overlay] % len(OVERLAY_MARKERS)]
+
+    @property
+    def palette(self) -> dict[str, str]:
+        return {name: self.colour(name) for name in self._rank}
+
+
+def tidy(axes: Axes, *, grid: str = "y") -> None:
+    """Grid lines along one axis only, no ticks sticking out."""
+    axes.grid(False)
+    if grid:
+        axes.grid(True, axis=grid, color=RULE, linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+
+
+def stamp(figure: Figure, text: str) -> None:
+    """The verdict, small, in the lower right corner: a figure that leaves its report keeps it."""
+    figure.get_layout_engine().set(rect=(0, 0.28 / figure.get_figheight(), 1, 1 - 0.28 / figure.get_figheight()))  # type: ignore[union-attr]
+    figure.text(0.995, 0.06 / figure.get_figheight(), text, ha="right", va="bottom", fontsize=7.5, color=FAINT)
+
+
+class NothingToDraw(Exception):
+    """The run has nothing for this figure; the message says what is missing, for the report."""
