@@ -105,7 +105,7 @@ def explicit(shape: Shape, rng: random.Random, *, nodes: list[dict[str, Any]], l
         given = _entry("nodes", index, node, required=("name",), optional=("kind", "labels"))
         kind, labels = given.get("kind", HOST), given.get("labels", [])
         checks.one_of("explicit", f"nodes[{index}].kind", kind, KINDS)
-        build.node(str(given["name"]), kind, [labels] if isinstance(labels, str) else labels)
+        build.node(str(given["name"]), kind, map(str, labels if isinstance(labels, list) else [labels]))
     for index, link in enumerate(links):
         given = _entry("links", index, link, required=("a", "b"), optional=("name", "class", "distance_km"))
         a, b = str(given["a"]), str(given["b"])
@@ -114,12 +114,16 @@ def explicit(shape: Shape, rng: random.Random, *, nodes: list[dict[str, Any]], l
 
 
 def _entry(
-    where: str, index: int, entry: dict[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]
+    where: str, index: int, entry: object, *, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> dict[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise TopologyError(
+            f"explicit: {where}[{index}] is {entry!r}; it must be a mapping, as in {{{required[0]}: h1}}"
+        )
     missing = [key for key in required if key not in entry]
     unknown = [key for key in entry if key not in required + optional]
     if missing or unknown:
         wrong = f"lacks {missing[0]!r}" if missing else f"has the unknown key {unknown[0]!r}"
         allowed = ", ".join((*required, *(f"{key} (optional)" for key in optional)))
         raise TopologyError(f"explicit: {where}[{index}] {wrong}; allowed: {allowed}")
-    return entry
+    return dict(entry)

@@ -134,7 +134,7 @@ def test_up_is_from_the_host_whichever_end_it_is() -> None:
 def test_explicit_takes_names_classes_and_labels() -> None:
     topology = build(
         "explicit",
-        nodes=[{"name": "a", "labels": ["x", "y"]}, {"name": "b"}, {"name": "s", "kind": "switch", "labels": "z"}],
+        nodes=[{"name": "a", "labels": ["x", 5]}, {"name": "b"}, {"name": "s", "kind": "switch", "labels": "z"}],
         links=[{"a": "a", "b": "b"}, {"a": "b", "b": "a"}, {"a": "a", "b": "s", "name": "up", "class": "wan"}],
     )
     assert [(link.name, link.link_class) for link in topology.links] == [
@@ -142,7 +142,7 @@ def test_explicit_takes_names_classes_and_labels() -> None:
         ("b-a", "link"),
         ("up", "wan"),
     ]
-    assert topology.node("a").labels == ("x", "y")
+    assert topology.node("a").labels == ("x", "5")
     assert topology.node("s").labels == ("z",)
     parallel = build("explicit", nodes=[{"name": "a"}, {"name": "b"}], links=[{"a": "a", "b": "b"}] * 2)
     assert [link.name for link in parallel.links] == ["a-b", "a-b-2"]
@@ -166,6 +166,7 @@ def test_explicit_takes_names_classes_and_labels() -> None:
         ("regions", {"regions": {"a": 1, "new york": 1}}, r"node name 'new york' is not allowed"),
         ("dumbbell", {"left": 1, "right": 0}, r"dumbbell: `right` is 0"),
         ("explicit", {"nodes": [{"nam": "a"}], "links": []}, r"nodes\[0\] lacks 'name'; allowed: name, kind"),
+        ("explicit", {"nodes": ["a"], "links": []}, r"nodes\[0\] is 'a'; it must be a mapping, as in \{name: h1\}"),
         ("explicit", {"nodes": [{"name": "a", "x": 1}], "links": []}, r"nodes\[0\] has the unknown key 'x'"),
         ("explicit", {"nodes": [{"name": "a", "kind": "hub"}], "links": []}, r"nodes\[0\].kind` is 'hub'"),
         ("explicit", {"nodes": [{"name": "a"}, {"name": "a"}], "links": []}, r"'a' is already used by another node"),
