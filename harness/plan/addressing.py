@@ -4,7 +4,8 @@ Links between hosts and routers are unnumbered: both ends carry their node's own
 reached on-link. Nothing is broadcast there, so no ARP storm grows with the network. A switched segment (bridges and all
 hosts and routers on them) is an ordinary subnet instead.
 
-    10.1.0.0/16, 10.2.0.0/16, ...   hosts by their first label (region), in order of appearance; 10.0/16 without
+    10.1.0.0/16, 10.2.0.0/16, ...   hosts by their first label (region), in order of appearance
+    10.0.0.0/16                     hosts without label, and all hosts where there are more than 95 labels
     10.96.0.0/12                    routers
     10.128.0.0/9                    switched segments
 """
@@ -56,9 +57,7 @@ def assign(topology: Topology) -> Addresses:
 
 def _own_addresses(nodes: tuple[Node, ...]) -> dict[str, str]:
     labels = list(dict.fromkeys(node.labels[0] for node in nodes if node.kind == HOST and node.labels))
-    if len(labels) > MAX_GROUPS:
-        raise TopologyError(f"{len(labels)} different first labels; addresses are planned for at most {MAX_GROUPS}")
-    group = {label: number for number, label in enumerate(labels, 1)}
+    group = {label: number for number, label in enumerate(labels, 1)} if len(labels) <= MAX_GROUPS else {}
     used: dict[int, int] = {}
     addresses: dict[str, str] = {}
     routers = 0
@@ -67,10 +66,10 @@ def _own_addresses(nodes: tuple[Node, ...]) -> dict[str, str]:
             routers += 1
             addresses[node.name] = str(ROUTERS + _offset(routers))
         elif node.kind == HOST:
-            number = group[node.labels[0]] if node.labels else 0
+            number = group.get(node.labels[0], 0) if node.labels else 0
             used[number] = used.get(number, 0) + 1
             if used[number] > 255 * _PER_BLOCK:
-                raise TopologyError(f"more than {255 * _PER_BLOCK} hosts with the first label {node.labels[:1]}")
+                raise TopologyError(f"more than {255 * _PER_BLOCK} hosts share one /16, that of {node.name!r}")
             addresses[node.name] = str(IPv4Address((10 << 24) + (number << 16)) + _offset(used[number]))
     return addresses
 

@@ -28,8 +28,11 @@ from topologies.paths import Routes
 def make_plan(spec: Spec, document: Document) -> Plan:
     """The plan of a spec. Raises SpecError with the place in the document."""
     topology = _topology(spec, document)
-    routes = Routes(topology)
-    nodes = NodePlanner(topology, routes)
+    try:
+        routes = Routes(topology)
+        nodes = NodePlanner(topology, routes)
+    except TopologyError as error:
+        raise document.fail(("topology",), str(error)) from error
     hosts = host_universe(topology)
     addresses = nodes.addresses.node
     peers = peer_plans(spec, document, hosts, addresses)
