@@ -1,0 +1,1 @@
+"""The Mininet engine: real namespaces, links, packets and processes. The only package that imports mininet."""

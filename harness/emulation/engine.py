@@ -1,0 +1,188 @@
+"""The engine `mininet`: carries a plan out with real namespaces, processes and packets. Runs inside a sandbox."""
+
+from __future__ import annotations
+
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness import capture
+from harness.emulation import machine
+from harness.emulation.blocks import Blocks
+from harness.emulation.network import Network
+from harness.emulation.prober import Prober
+from harness.emulation.processes import Processes
+from harness.engine import Notice, Say
+from harness.errors import EmulationError, EnvironmentUnfit
+from harness.faults import Action, Block, SetLink, Shape, Signal, StartPeer, Unblock
+from harness.plan.model import Plan
+from harness.records import RunDir
+
+if TYPE_CHECKING:
+    from harness.emulation.net import Net
+
+GRACE_S = 2.0  # between TERM and KILL at the end of a run
+DESCRIPTORS = 256  # besides those of peers and nodes
+
+
+class MininetEngine:
+    """See `harness.engine.Engine`. `spawned` is a warm parent that was forked earlier (see harness.emulation.warm)."""
+
+    name = "mininet"
+
+    def __init__(self, plan: Plan, run_dir: RunDir, spawned: tuple[int, socket.socket] | None = None) -> None:
+        self.plan, self.run_dir = plan, run_dir
+        self.facts: dict[str, Any] = machine.facts()
+        self.epoll = select.epoll()
+        self.processes = Processes(run_dir, self.epoll, spawned)
+        self.network: Network | None = None
+        self.capture: capture.Capture | None = None
+        self.machine = machine.Pressure()
+        self._net: Net | None = None
+        self._early: list[Notice] = []
+        self._closed = False
+
+    # ---- build ----
+
+    def build(self, say: Say) -> None:
+        _raise_limit(2 * len(self.plan.peers) + 3 * len(self.plan.nodes) + DESCRIPTORS)
+        begin = time.monotonic()
+        self.network = Network(self.plan)
+        self.network.build(say)
+        assert self.network.shaper is not None
+        self.facts |= self.network.shaper.facts
+        self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
+        self.facts["congestion_control"] = self.plan.network.congestion_control
+        self.blocks = Blocks(self.network.namespaces)
+        self.prober = Prober(self.plan, self.network.namespaces, self.epoll)
+        if self.plan.capture is not None and self.plan.capture.places:
+            taps = capture.taps_of(self.plan, self.network.wires.ports())
+            self.capture = capture.start(self.plan, taps, self.run_dir)
+
+    @property
+    def net(self) -> Net:
+        """The network as a `mininet.net.Mininet`; made when first asked for."""
+        from harness.emulation.net import Net
+
+        if self._net is None:
+            self._net = Net(self.plan, self._built().namespaces)
+        return self._net
+
+    def _built(self) -> Network:
+        if self.network is None:
+            raise EmulationError("the network has not been built yet")
+        return self.network
+
+    # ---- peers ----
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def start(self, peers: Sequence[str], disk: str = "keep") -> None:
+        for name in peers:
+            peer = self.plan.peer[name]
+            namespace = self._built().namespaces[peer.host].descriptor
+            self.processes.start(name, peer.host, namespace, {"argv": peer.argv}, disk)
+
+    def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
+        return self.processes.command(peer, {"op": op, "verb": verb, **args})
+
+    def state(self, peer: str) -> str:
+        return self.processes.state(peer)
+
+    # ---- faults ----
+
+    def apply(self, actions: Sequence[Action]) -> None:
+        """Neighbouring blocks go to the kernel together: a partition of many rules holds at one moment."""
+        network = self._built()
+        remaining = list(actions)
+        while remaining:
+            action = remaining.pop(0)
+            if isinstance(action, Block):
+                self.blocks.add([action, *_take(remaining, Block)])
+            elif isinstance(action, Unblock):
+                self.blocks.remove([unblock.rule for unblock in (action, *_take(remaining, Unblock))])
+            elif isinstance(action, SetLink):
+                network.set_link(action)
+            elif isinstance(action, Shape):
+                network.shape(action)
+            elif isinstance(action, Signal):
+                self.processes.signal(action.peer, signal.Signals[f"SIG{action.signal}"])
+            elif isinstance(action, StartPeer):
+                self.start([action.peer], action.disk)
+
+    def probe(self, source: str, target: str, token: int) -> None:
+        self.prober.send(source, target, token)
+
+    # ---- notices ----
+
+    def wait(self, until: float) -> list[Notice]:
+        self.processes.flush()
+        while True:
+            # epoll's own time-out counts in milliseconds; select's in microseconds.
+            timeout = max(0.0, until - time.monotonic()) if not self.processes.notices else 0.0
+            if select.select([self.epoll], [], [], timeout)[0]:
+                self._take_up()
+            notices, self.processes.notices = self.processes.notices, []
+            if notices or time.monotonic() >= until:
+                return notices
+
+    def _take_up(self) -> None:
+        for descriptor, _events in self.epoll.poll(0):
+            if not self.processes.handle(descriptor):
+                self.processes.notices.extend(self.prober.receive(descriptor))
+
+    # ---- how it goes ----
+
+    def pressure(self) -> dict[str, float]:
+        shaper = self.network.shaper if self.network is not None else None
+        return {**self.machine.read(), **(shaper.late() if shaper is not None else {})}
+
+    def finish(self) -> dict[str, Any]:
+        """peers_killed, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""
+        statistics: dict[str, Any] = {"peers_started": self.processes.started}
+        statistics["peers_killed"] = self.processes.stop(GRACE_S)
+        if self.capture is not None:
+            statistics["capture"] = self.capture.stop()
+        if self.network is not None and self.network.shaper is not None:
+            statistics |= self.network.statistics()
+            statistics["blocked"] = self.blocks.counters()
+            unplanned = statistics["shaping"].get("unplanned", {})
+            drops = statistics["interface_drops"]
+            statistics["unplanned_drops"] = sum(unplanned.values()) + sum(drops.values())
+        return statistics
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._net is not None:
+            self._net.stop_shells()
+        if self.capture is not None:
+            self.capture.kill()
+        self.processes.close()
+        if self.network is not None:
+            self.network.close()
+        self.epoll.close()
+
+
+def _take(remaining: list[Action], kind: type[Any]) -> list[Any]:
+    """The actions of that kind at the head of the list, taken off it."""
+    taken = []
+    while remaining and isinstance(remaining[0], kind):
+        taken.append(remaining.pop(0))
+    return taken
+
+
+def _raise_limit(needed: int) -> None:
+    """Raises EnvironmentUnfit when so many open files are not allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise EnvironmentUnfit(
+            f"this experiment needs {needed} open files, {hard} are allowed; raise the hard limit (ulimit -Hn {needed})"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard if hard > 0 else needed), hard))

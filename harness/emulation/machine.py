@@ -1,0 +1,71 @@
+"""What the machine is, and how busy: facts for the manifest, pressure for the verdict."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+_CPU = Path("/proc/stat")
+_PRESSURE = Path("/proc/pressure/cpu")
+
+
+class Pressure:
+    """Shares of time since the last call: how busy the processors were, and how long tasks waited for one."""
+
+    def __init__(self) -> None:
+        self._busy, self._total = _jiffies()
+        self._waited, self._at = _waited_us(), time.monotonic()
+
+    def read(self) -> dict[str, float]:
+        """cpu_busy_pct, and cpu_some_pct (PSI: some task was waiting) where the kernel keeps it."""
+        now = time.monotonic()
+        busy, total = _jiffies()
+        waited = _waited_us()
+        found = {}
+        if total > self._total:
+            found["cpu_busy_pct"] = round(100 * (busy - self._busy) / (total - self._total), 1)
+        if waited is not None and self._waited is not None and now > self._at:
+            found["cpu_some_pct"] = round((waited - self._waited) / (now - self._at) / 1e4, 1)
+        self._busy, self._total, self._waited, self._at = busy, total, waited, now
+        return found
+
+
+def _jiffies() -> tuple[int, int]:
+    """Busy and total time of all processors (man 5 proc: user nice system idle iowait irq softirq steal ...)."""
+    with _CPU.open() as lines:
+        times = [int(word) for word in lines.readline().split()[1:9]]
+    idle = times[3] + times[4]
+    return sum(times) - idle, sum(times)
+
+
+def _waited_us() -> int | None:
+    try:
+        some = _PRESSURE.read_text().splitlines()[0]
+    except OSError:  # not built in, or switched off at boot
+        return None
+    return int(some.rpartition("total=")[2])
+
+
+def facts() -> dict[str, Any]:
+    """engine, clock, kernel, processors, memory, versions of what makes the network."""
+    memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
+    return {
+        "engine": "mininet",
+        "clock": "real",
+        "kernel": platform.release(),
+        "machine": platform.machine(),
+        "processors": len(os.sched_getaffinity(0)),
+        "memory_mb": memory_kb // 1024,
+        "python": platform.python_version(),
+        "mininet": _mininet(),
+        "pressure_stall": _waited_us() is not None,
+    }
+
+
+def _mininet() -> str:
+    from mininet.net import VERSION
+
+    return str(VERSION)

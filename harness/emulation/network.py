@@ -1,0 +1,158 @@
+"""The network of a plan, built and read back: namespaces, wires, shaping, and what each node is given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from harness.emulation import nodes, rtnl
+from harness.emulation.namespaces import Namespaces
+from harness.emulation.shaping import Shaper
+from harness.emulation.shaping.choose import choose
+from harness.emulation.wires import PLACE, Way, Wires
+from harness.errors import EmulationError
+from harness.faults import SetLink, Shape
+from harness.plan.model import Plan
+from topologies.model import Impairment
+
+CARRIER_TIMEOUT_S = 10.0
+SHOWN = 5  # differences in one error message
+
+Say = Callable[[str], None]
+
+
+class Network:
+    """Life: build, (set_link | shape)*, statistics, close."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.namespaces = Namespaces()
+        self.wires = Wires(plan, self.namespaces)
+        self.shaper: Shaper | None = None
+        self.unplugged: set[str] = set()  # links that were down at some time: what they dropped was meant to be
+        self.seconds: dict[str, float] = {}
+
+    def build(self, say: Say) -> None:
+        """Raises EmulationError, EnvironmentUnfit."""
+        self._timed("namespaces", self._make_namespaces)
+        self._timed("links", lambda: self.wires.make(nodes.indices(self.plan), self._progress(say)))
+        self._timed("shaping", self._shape)
+        self._timed("nodes", self._configure)
+        self._timed("read_back", self._read_back)
+
+    def _timed(self, what: str, work: Callable[[], None]) -> None:
+        begin = time.monotonic()
+        work()
+        self.seconds[what] = round(time.monotonic() - begin, 3)
+
+    def _progress(self, say: Say) -> Callable[[int], None]:
+        total = len(self.plan.links)
+        return lambda made: say(f"{made} of {total} links")
+
+    def _make_namespaces(self) -> None:
+        for node in self.plan.nodes:
+            self.namespaces.make(node.name, nodes.settings(node))
+
+    def _shape(self) -> None:
+        plan = self.plan
+        self.shaper = choose(plan.network.shaping, self.namespaces, PLACE, plan.seed, plan.network.mtu)
+        now = {self.wires.ways[link.name, "ab"]: link.ab for link in plan.links}
+        now |= {self.wires.ways[link.name, "ba"]: link.ba for link in plan.links}
+        self.shaper.install(now, self._coming())
+        self.wires.connect()
+
+    def _coming(self) -> dict[Way, Impairment]:
+        """The union of all impairments that faults will ask for, by way: whatever one of them needs is non-zero."""
+        coming: dict[Way, Impairment] = {}
+        for fault in self.plan.faults:
+            for action in (*fault.apply, *fault.undo):
+                if isinstance(action, Shape):
+                    way = self.wires.ways[action.link, action.direction]
+                    coming[way] = _worse(coming.get(way), action.impairment)
+        return coming
+
+    def _configure(self) -> None:
+        for node in self.plan.nodes:
+            self.namespaces[node.name].channel.carry_out(nodes.requests(node, self.plan.network))
+            if node.kind != "switch":
+                nodes.disable_offloads(node, self.namespaces)
+
+    # ---- reading back ----
+
+    def differences(self) -> list[str]:
+        """Everything that is not as planned, in words."""
+        wrong = self.wires.differences()
+        assert self.shaper is not None
+        wrong += self.shaper.differences()
+        for node in self.plan.nodes:
+            wrong += nodes.differences(node, self.plan.network, self.namespaces)
+        return wrong
+
+    def _read_back(self) -> None:
+        """Carriers come a moment after their interfaces are up: they have a deadline, all else must be right."""
+        deadline = time.monotonic() + CARRIER_TIMEOUT_S
+        while wrong := self.differences():
+            if time.monotonic() > deadline or not all("carrier" in text for text in wrong):
+                more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+                raise EmulationError("the network is not what was planned: " + "; ".join(wrong[:SHOWN]) + more)
+            time.sleep(0.01)
+
+    # ---- faults ----
+
+    def set_link(self, action: SetLink) -> None:
+        """Raises EmulationError when the link does not follow, or when its routes do not come back with it."""
+        self.wires.set_link(action.link, action.up)
+        self.unplugged.add(action.link)
+        if action.up:
+            for name in (self.plan.link[action.link].a, self.plan.link[action.link].b):
+                self._restore(name, self.wires.port_of(name, action.link))
+
+    def _restore(self, name: str, interface: str) -> None:
+        """Give the paths over an interface again, where the kernel had dropped them with the carrier."""
+        node, network = self.plan.node[name], self.plan.network
+        if node.kind == "switch" or not nodes.paths_differ(node, network, self.namespaces):
+            return
+        self.namespaces[name].channel.carry_out(nodes.paths(node, network, interface))
+        if wrong := nodes.paths_differ(node, network, self.namespaces):
+            raise EmulationError(f"{name} did not get its paths back: " + "; ".join(wrong[:SHOWN]))
+
+    def shape(self, action: Shape) -> None:
+        """Raises EmulationError, EnvironmentUnfit."""
+        assert self.shaper is not None
+        self.shaper.change(self.wires.ways[action.link, action.direction], action.impairment)
+
+    # ---- the end ----
+
+    def statistics(self) -> dict[str, Any]:
+        """shaping, interface_drops (by node:interface, and by wire port), of links that always were up."""
+        shaping = self.shaper.statistics() if self.shaper is not None else {}
+        drops: dict[str, int] = {}
+        packets = 0
+        for node in self.plan.nodes:
+            states = rtnl.links(self.namespaces[node.name].channel)
+            for interface in node.interfaces:
+                _rx, tx, *_rest, rx_dropped, tx_dropped = states[interface.name].counters
+                packets += tx
+                if interface.link not in self.unplugged and rx_dropped + tx_dropped:
+                    drops[f"{node.name}:{interface.name}"] = rx_dropped + tx_dropped
+        return {"shaping": shaping, "interface_drops": drops, "packets": packets}
+
+    def close(self) -> None:
+        if self.shaper is not None:
+            self.shaper.close()
+            self.shaper = None
+        self.namespaces.close()
+
+
+def _worse(one: Impairment | None, other: Impairment) -> Impairment:
+    if one is None:
+        return other
+    rates = [rate for rate in (one.rate_mbit, other.rate_mbit) if rate]
+    return replace(
+        other, delay_ms=max(one.delay_ms, other.delay_ms), jitter_ms=max(one.jitter_ms, other.jitter_ms),
+        loss_pct=max(one.loss_pct, other.loss_pct), reorder_pct=max(one.reorder_pct, other.reorder_pct),
+        duplicate_pct=max(one.duplicate_pct, other.duplicate_pct),
+        corrupt_pct=max(one.corrupt_pct, other.corrupt_pct), rate_mbit=min(rates, default=None),
+    )  # fmt: skip

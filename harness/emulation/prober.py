@@ -1,0 +1,97 @@
+"""Probe packets between hosts: one small datagram each, stamped by the kernel when it arrives.
+
+The payload is a mark, the token and the moment of sending; the port is that of `echo` (RFC 862), on which no peer
+listens. Sockets are opened inside the hosts, by this process, when they are first needed.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+
+from harness.emulation.namespaces import Namespaces
+from harness.engine import ProbeArrival
+from harness.errors import EmulationError
+from harness.plan.model import Plan
+
+PORT = 7
+MARK = b"p2p-probe"
+_PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("=qq")
+_UNREACHABLE = 101, 113, 100, 111, 19  # ENETUNREACH, EHOSTUNREACH, ENETDOWN, ECONNREFUSED, ENODEV: a path that is cut
+
+
+class Prober:
+    """Sends from any host to any other and says what arrived."""
+
+    def __init__(self, plan: Plan, namespaces: Namespaces, epoll: select.epoll) -> None:
+        self.plan, self.namespaces, self.epoll = plan, namespaces, epoll
+        self.sockets: dict[str, socket.socket] = {}
+        self.host_of: dict[int, str] = {}  # by descriptor
+        self.by_address = {node.address: node.name for node in plan.nodes if node.address}
+
+    def send(self, source: str, target: str, token: int) -> None:
+        """Raises EmulationError for what is not a cut path."""
+        address = self.plan.node[target].address
+        assert address is not None
+        self._socket(target)
+        try:
+            sender = self._socket(source)
+            sender.sendto(_PAYLOAD.pack(MARK, token, time.monotonic_ns()), (address, PORT))
+        except OSError as error:
+            if error.errno not in _UNREACHABLE:
+                raise EmulationError(f"cannot probe from {source} to {target}: {error.strerror}") from error
+
+    def receive(self, descriptor: int) -> list[ProbeArrival]:
+        """What has arrived on this descriptor; [] when it is none of ours."""
+        arrivals: list[ProbeArrival] = []
+        target = self.host_of.get(descriptor)
+        if target is None:
+            return arrivals
+        while True:
+            try:
+                data, ancillary, _flags, sender = self.sockets[target].recvmsg(256, 64)
+            except BlockingIOError:
+                return arrivals
+            except ConnectionRefusedError:
+                continue  # an ICMP answer to a probe of ours, reported here
+            received = _monotonic(ancillary)
+            if len(data) == _PAYLOAD.size and data.startswith(MARK):
+                _, token, sent = _PAYLOAD.unpack(data)
+                source = self.by_address.get(sender[0], "")
+                arrivals.append(ProbeArrival(token, source, target, sent, received))
+
+    def _socket(self, host: str) -> socket.socket:
+        if host not in self.sockets:
+            with self.namespaces.inside(host):
+                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            try:
+                sock.bind((self.plan.node[host].address, PORT))
+            except OSError as error:
+                sock.close()
+                raise EmulationError(f"cannot listen for probes on {host}: {error.strerror}") from error
+            self.sockets[host] = sock
+            self.host_of[sock.fileno()] = host
+            self.epoll.register(sock, select.EPOLLIN)
+        return self.sockets[host]
+
+    def close(self) -> None:
+        for sock in self.sockets.values():
+            sock.close()
+        self.sockets.clear()
+        self.host_of.clear()
+
+
+def _monotonic(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp, which is of the wall clock, on the run's clock."""
+    now, wall = time.monotonic_ns(), time.time_ns()
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _STAMP.unpack_from(data)
+            stamp: int = seconds * 1_000_000_000 + nanoseconds
+            return now - (wall - stamp)
+    return now

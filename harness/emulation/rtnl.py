@@ -1,0 +1,222 @@
+"""The requests of rtnetlink that networks are made of, and the answers that say what was made.
+
+Source: linux/rtnetlink.h, linux/if_link.h, linux/neighbour.h; names follow `man 7 rtnetlink`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+from harness.emulation.netlink import (
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    Channel,
+    Request,
+    attribute,
+    attributes,
+    nested,
+    text,
+    u32,
+)
+
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
+NEW = NLM_F_CREATE | NLM_F_EXCL
+IFF_UP, IFF_RUNNING, IFF_LOWER_UP = 0x1, 0x40, 0x10000
+OPER_UP = 6
+LOOPBACK = 1  # the index of `lo` in every namespace
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
+_IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_STATS64, _IFLA_NET_NS_FD = 16, 18, 23, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFLA_BR_FORWARD_DELAY, _IFLA_BR_AGEING_TIME, _IFLA_BR_STP_STATE, _IFLA_BR_MCAST_SNOOPING = 1, 4, 5, 23
+_IFLA_BR_NF_CALL_IPTABLES = 36
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTAX_CC_ALGO = 1, 4, 5, 7, 8, 16
+_NDA_DST, _NDA_LLADDR = 1, 2
+_RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 1, 4
+_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_NUD_PERMANENT = 0x80
+_IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
+_RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type, flags
+_NDMSG = struct.Struct("=B3xiHBB")  # family, index, state, flags, type
+
+
+class End(NamedTuple):
+    """One end of a veth pair to be made: its index and name in its namespace (a descriptor; None: the caller's own)."""
+
+    ifindex: int
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    namespace: int | None = None
+    master: int | None = None
+
+
+class LinkState(NamedTuple):
+    ifindex: int
+    name: str
+    flags: int
+    mac: str
+    mtu: int
+    master: int
+    oper: int
+    counters: tuple[
+        int, ...
+    ]  # rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
+
+
+def mac_bytes(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def _end(end: End) -> bytes:
+    """ifinfomsg and attributes of one end."""
+    flags = IFF_UP if end.up else 0
+    parts = [
+        _IFINFO.pack(0, 0, end.ifindex, flags, flags),
+        text(_IFLA_IFNAME, end.name),
+        attribute(_IFLA_ADDRESS, mac_bytes(end.mac)),
+        u32(_IFLA_MTU, end.mtu),
+    ]
+    if end.namespace is not None:
+        parts.append(u32(_IFLA_NET_NS_FD, end.namespace))
+    if end.master is not None:
+        parts.append(u32(_IFLA_MASTER, end.master))
+    return b"".join(parts)
+
+
+def veth(near: End, far: End) -> Request:
+    """A pair of Ethernet interfaces joined back to back; `near` may be put under a bridge at once."""
+    data = nested(_IFLA_INFO_DATA, nested(_VETH_INFO_PEER, _end(far)))
+    info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "veth"), data)
+    return Request(RTM_NEWLINK, NEW, _end(near) + info, f"make the link {near.name} - {far.name}")
+
+
+def bridge(index: int, name: str, mac: str, mtu: int, ageing_s: int) -> Request:
+    """A bridge without spanning tree and multicast snooping; with `ageing_s` 0 it learns nothing and always floods."""
+    data = (
+        u32(_IFLA_BR_FORWARD_DELAY, 0),
+        u32(_IFLA_BR_AGEING_TIME, ageing_s * 100),
+        u32(_IFLA_BR_STP_STATE, 0),
+        attribute(_IFLA_BR_MCAST_SNOOPING, b"\0"),
+    )
+    info = nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), nested(_IFLA_INFO_DATA, *data))
+    return Request(RTM_NEWLINK, NEW, _end(End(index, name, mac, mtu, up=True)) + info, f"make the bridge {name}")
+
+
+def set_up(index: int, name: str, up: bool) -> Request:
+    body = _IFINFO.pack(0, 0, index, IFF_UP if up else 0, IFF_UP)
+    return Request(RTM_NEWLINK, 0, body, f"bring {name} {'up' if up else 'down'}")
+
+
+def show_to_iptables(index: int, name: str) -> Request:
+    """Have IPv4 packets that cross this bridge pass the chains of iptables, as if they were routed."""
+    data = nested(_IFLA_INFO_DATA, attribute(_IFLA_BR_NF_CALL_IPTABLES, b"\1"))
+    body = _IFINFO.pack(0, 0, index, 0, 0) + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), data)
+    return Request(RTM_NEWLINK, 0, body, f"show packets of {name} to iptables")
+
+
+def set_master(index: int, name: str, master: int) -> Request:
+    body = _IFINFO.pack(0, 0, index, 0, 0) + u32(_IFLA_MASTER, master)
+    return Request(RTM_NEWLINK, 0, body, f"put {name} under the bridge")
+
+
+def address(index: int, cidr: str) -> Request:
+    host, _, prefix = cidr.partition("/")
+    packed = socket.inet_aton(host)
+    body = _IFADDR.pack(socket.AF_INET, int(prefix), 0, _SCOPE_UNIVERSE, index)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+    return Request(RTM_NEWADDR, NEW, body, f"give address {cidr}")
+
+
+def route(destination: str, index: int, via: str | None, source: str | None, congestion_control: str) -> Request:
+    """A unicast route of the main table; `via` is taken as on-link; TCP to there uses that congestion control."""
+    network, _, prefix = destination.partition("/")
+    scope = _SCOPE_UNIVERSE if via else _SCOPE_LINK
+    flags = _RTNH_F_ONLINK if via else 0
+    parts = [
+        _RTMSG.pack(
+            socket.AF_INET, int(prefix), 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags
+        ),
+        attribute(_RTA_DST, socket.inet_aton(network)) if int(prefix) else b"",
+        u32(_RTA_OIF, index),
+        attribute(_RTA_GATEWAY, socket.inet_aton(via)) if via else b"",
+        attribute(_RTA_PREFSRC, socket.inet_aton(source)) if source else b"",
+        nested(_RTA_METRICS, text(_RTAX_CC_ALGO, congestion_control)) if congestion_control else b"",
+    ]  # fmt: skip
+    what = f"add the route to {destination}{f' via {via}' if via else ''}"
+    return Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, b"".join(parts), what)
+
+
+def neighbour(index: int, host: str, mac: str) -> Request:
+    body = _NDMSG.pack(socket.AF_INET, index, _NUD_PERMANENT, 0, 0)
+    body += attribute(_NDA_DST, socket.inet_aton(host)) + attribute(_NDA_LLADDR, mac_bytes(mac))
+    return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add the neighbour {host}")
+
+
+# ---- what is there ----
+
+
+def links(channel: Channel) -> dict[str, LinkState]:
+    """All interfaces of the channel's namespace, by name."""
+    found: dict[str, LinkState] = {}
+    for body in channel.ask(Request(RTM_GETLINK, NLM_F_DUMP, _IFINFO.pack(0, 0, 0, 0, 0), "list interfaces")):
+        _family, _type, index, flags, _ = _IFINFO.unpack_from(body)
+        has = attributes(body, 16)
+        name = has[_IFLA_IFNAME].rstrip(b"\0").decode()
+        mac = ":".join(f"{byte:02x}" for byte in has.get(_IFLA_ADDRESS, b""))
+        counters = struct.unpack_from("=8Q", has[_IFLA_STATS64]) if _IFLA_STATS64 in has else (0,) * 8
+        master = int.from_bytes(has.get(_IFLA_MASTER, b""), "little")
+        mtu = int.from_bytes(has[_IFLA_MTU], "little")
+        found[name] = LinkState(index, name, flags, mac, mtu, master, has[_IFLA_OPERSTATE][0], counters)
+    return found
+
+
+def addresses(channel: Channel) -> set[tuple[int, str]]:
+    """All IPv4 addresses as (interface index, CIDR)."""
+    found = set()
+    body = _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0)
+    for answer in channel.ask(Request(RTM_GETADDR, NLM_F_DUMP, body, "list addresses")):
+        _family, prefix, _flags, _scope, index = _IFADDR.unpack_from(answer)
+        found.add((index, f"{socket.inet_ntoa(attributes(answer, 8)[_IFA_LOCAL])}/{prefix}"))
+    return found
+
+
+def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
+    """Unicast routes of the main table that the kernel did not make: (destination, index, via, congestion control)."""
+    found = set()
+    body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
+        _family, prefix, _, _, table, protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
+        if table != _RT_TABLE_MAIN or protocol != _RTPROT_STATIC or kind != _RTN_UNICAST:
+            continue
+        has = attributes(answer, 12)
+        via = socket.inet_ntoa(has[_RTA_GATEWAY]) if _RTA_GATEWAY in has else None
+        metrics = attributes(has.get(_RTA_METRICS, b""))
+        algorithm = metrics.get(_RTAX_CC_ALGO, b"").rstrip(b"\0").decode()
+        destination = socket.inet_ntoa(has.get(_RTA_DST, bytes(4)))
+        found.add((f"{destination}/{prefix}", int.from_bytes(has[_RTA_OIF], "little"), via, algorithm))
+    return found
+
+
+def neighbours(channel: Channel) -> set[tuple[int, str, str]]:
+    """Permanent IPv4 neighbours as (interface index, address, MAC)."""
+    found = set()
+    body = _NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)
+    for answer in channel.ask(Request(RTM_GETNEIGH, NLM_F_DUMP, body, "list neighbours")):
+        _family, index, state, _flags, _kind = _NDMSG.unpack_from(answer)
+        if state != _NUD_PERMANENT:
+            continue
+        has = attributes(answer, 12)
+        mac = ":".join(f"{byte:02x}" for byte in has.get(_NDA_LLADDR, b""))
+        found.add((index, socket.inet_ntoa(has[_NDA_DST]), mac))
+    return found

@@ -1,0 +1,166 @@
+"""The warm parent: a small process that has imported the peers once and forks one for each that is to start.
+
+Starting Python and importing takes tens of milliseconds a peer, a fork of a process that has done it well under one.
+It speaks over a socket that keeps message boundaries; descriptors of a new peer travel with the order:
+
+    to it    {"peer", "host", "argv" | "program", "disk"}  + namespace, standard input, output, error
+    from it  {"peer", "pid"}          it has been forked
+             {"peer", "status", "t_ns"}   it has ended: as of waitpid, negative for a signal
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from harness.emulation import syscalls
+
+DESCRIPTORS = 4  # namespace, standard input, output, error
+SOFTWARE = 70  # sysexits.h: what a peer that failed by itself ends with
+CANNOT_RUN = 127  # as a shell says of a program that it cannot run
+_KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def spawn() -> tuple[int, socket.socket]:
+    """Fork the warm parent; returns its pid and our end of its socket. Call it while this process is small."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _serve(theirs, parent)
+    theirs.close()
+    return pid, ours
+
+
+def _serve(control: socket.socket, parent: int) -> NoReturn:
+    """The life of the warm parent; it ends, and with it every peer, when its socket does."""
+    status = SOFTWARE
+    try:
+        syscalls.die_with_parent(parent)
+        syscalls.set_process_name("warm-parent")
+        for number in _KEPT_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        import peers.node  # noqa: F401 - what makes it warm
+
+        gc.collect()
+        gc.freeze()  # children shall not copy pages only because the collector looked at them
+        _WarmParent(control).run()
+        status = 0
+    except Exception:  # noqa: BLE001 - its standard error is the only place left to tell it
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+class _WarmParent:
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.peers: dict[int, str] = {}
+        self.wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def run(self) -> None:
+        while True:
+            readable = select.select([self.control.fileno(), self.wake], [], [])[0]
+            if self.wake in readable:
+                os.read(self.wake, 4096)
+                self.reap()
+            if self.control.fileno() in readable:
+                data, descriptors, _flags, _address = socket.recv_fds(self.control, 1 << 16, DESCRIPTORS)
+                if not data:
+                    return
+                self.start(json.loads(data), descriptors)
+
+    def start(self, order: dict[str, Any], descriptors: Sequence[int]) -> None:
+        if "argv" in order:
+            _import_core(order["argv"])
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _become(order, descriptors, parent)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self.peers[pid] = order["peer"]
+        self.say({"peer": order["peer"], "pid": pid})
+
+    def reap(self) -> None:
+        while self.peers:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            self.say({"peer": self.peers.pop(pid), "pid": pid, "status": code, "t_ns": time.monotonic_ns()})
+
+    def say(self, message: dict[str, Any]) -> None:
+        self.control.send(json.dumps(message).encode())
+
+
+def _import_core(argv: list[str]) -> None:
+    """Have the protocol's module here, so that its peers find it; what is wrong with `argv` the peer will tell."""
+    from peers import registry
+
+    protocol = argv[0]
+    role = argv[argv.index("--role") + 1] if "--role" in argv[:-1] else ""
+    try:
+        registry.load(protocol, role or registry.roles(protocol)[0])
+    except (KeyError, ImportError):
+        return
+
+
+def _become(order: dict[str, Any], descriptors: Sequence[int], parent: int) -> NoReturn:
+    """In the child: enter the host and run."""
+    status = SOFTWARE
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, *_KEPT_SIGNALS):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        syscalls.die_with_parent(parent)
+        namespace, *streams = descriptors
+        syscalls.setns(namespace, syscalls.CLONE_NEWNET)
+        syscalls.unshare(syscalls.CLONE_NEWUTS)
+        socket.sethostname(order["host"])
+        syscalls.set_process_name(order["peer"])
+        for target, descriptor in enumerate(streams):
+            os.dup2(descriptor, target)
+        os.closerange(3, 1 << 16)
+        os.chdir(order["disk"])
+        status = _run(order)
+    except Exception:  # noqa: BLE001 - goes to the peer's log
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(order: dict[str, Any]) -> int:
+    if "program" in order:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        program = order["program"]
+        try:
+            os.execvpe(program[0], program, os.environ | order.get("environment", {}))
+        except OSError as error:
+            print(f"cannot run {program[0]}: {error.strerror}", file=sys.stderr)
+            return CANNOT_RUN
+    from peers.node import main
+
+    return main(order["argv"])
