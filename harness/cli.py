@@ -29,9 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
-) -> argparse.ArgumentParser:
+def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
     return verbs.add_parser(
         name, help=text, description=text, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,28 +51,37 @@ def _progress_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="progress and outcome as JSON lines on standard output")
 
 
-def _experiment_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    run = _verb(verbs, "run", "run an experiment and draw its report")
-    _spec_arguments(run)
-    run.add_argument(
+def _engine_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--engine", choices=("mininet", "memory"), default="mininet",
         help="mininet: Linux namespaces, processes and stack; memory: the protocols alone, in one process",
     )  # fmt: skip
-    run.add_argument(
+    parser.add_argument(
         "--clock", choices=("real", "virtual"), default="real",
         help="virtual: inside a user-mode kernel whose clock skips idle time (see `harness kernel`)",
     )  # fmt: skip
-    run.add_argument("--results-root", default="results", metavar="DIR", help="where run directories go")
-    run.add_argument(
+    parser.add_argument("--results-root", default="results", metavar="DIR", help="where run directories go")
+    parser.add_argument(
         "--build-kernel", action="store_true", help="with --clock virtual: build the kernel if there is none"
     )
-    run.add_argument("--memory", default="4G", metavar="SIZE", help="with --clock virtual: the guest's memory")
+    parser.add_argument("--memory", default="4G", metavar="SIZE", help="with --clock virtual: the guest's memory")
+
+
+def _experiment_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _verb(verbs, "run", "run an experiment and draw its report")
+    _spec_arguments(run)
+    _engine_arguments(run)
     _progress_arguments(run)
     validate = _verb(verbs, "validate", "check a spec, down to its last fault, without running it")
     _spec_arguments(validate)
     plan = _verb(verbs, "plan", "print the resolved plan: addresses, links, command lines, timeline")
     _spec_arguments(plan)
     plan.add_argument("--json", action="store_true", help="the plan as the engines read it")
+    verify = _verb(verbs, "verify", "run an experiment several times and tell what differs between the journals")
+    _spec_arguments(verify)
+    verify.add_argument("--runs", type=int, default=3, metavar="N", help="how often (at least 2)")
+    _engine_arguments(verify)
+    _progress_arguments(verify)
     schema = _verb(verbs, "schema", "print the JSON schema of specs, for editors")
     schema.set_defaults(json=True)
 
@@ -83,6 +90,11 @@ def _result_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     report = _verb(verbs, "report", "draw the tables, figures and page of a run again, from its directory alone")
     report.add_argument("run_dir", help="a run directory, such as results/partition/latest")
     _progress_arguments(report)
+    compare = _verb(verbs, "compare", "tell whether two runs agree: same, differs or undecided, metric by metric")
+    compare.add_argument("a", help="a run directory")
+    compare.add_argument("b", help="another run directory, of the same experiment in another engine, say")
+    compare.add_argument("--output", metavar="DIR", help="where table and figure go (default: comparisons/ in B)")
+    compare.add_argument("--json", action="store_true", help="the table as JSON")
     listing = _verb(verbs, "list", "list runs with their verdicts, or what specs can name")
     listing.add_argument(
         "what", nargs="?", default="runs",
@@ -106,6 +118,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
         verb = {"run": experiments.run, "validate": experiments.validate, "plan": experiments.show_plan}
         return verb.get(arguments.verb, experiments.report)(arguments)
+    if arguments.verb in ("compare", "verify"):
+        from harness.commands import comparing
+
+        return comparing.compare(arguments) if arguments.verb == "compare" else comparing.verify(arguments)
     if arguments.verb in ("list", "schema"):
         from harness.commands import listing
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.display import Display, make_display
-from harness.errors import PASSED, UNABLE, HarnessError, RecordError, SpecError
+from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError, SpecError
 from harness.manifest import first_manifest
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
@@ -66,24 +66,36 @@ def show_plan(arguments: Namespace) -> int:
 
 def run(arguments: Namespace) -> int:
     """Plan, carry out, judge, draw; the verdict is the exit status."""
-    plan, text = planned(arguments)
-    run_dir = new_run_dir(Path(arguments.results_root), plan.name)
-    engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
-    manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
-    _write_beginnings(run_dir, plan, text, manifest)
     display = make_display("json" if arguments.json else arguments.progress)
     try:
-        display({"say": f"run directory {run_dir.path}"})
-        status = _carry_out(plan, run_dir, arguments, clock, display)
-        if status is not None:
-            return status
+        run_dir = carry_out(arguments, display)
+        if run_dir is None:
+            print("interrupted before the timeline began: nothing was measured", file=sys.stderr)
+            return UNDECIDED
         return _report(run_dir, display, quiet=arguments.json)
     finally:
         display.close()
 
 
-def _carry_out(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, display: Display) -> int | None:
-    """Run the engine. None when there is something to judge, an exit status when there is not."""
+def carry_out(arguments: Namespace, display: Display) -> RunDir | None:
+    """One run from spec to run directory, not yet judged; None when it was interrupted before anything was measured."""
+    plan, text = planned(arguments)
+    run_dir = new_run_dir(Path(arguments.results_root), plan.name)
+    engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
+    manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
+    _write_beginnings(run_dir, plan, text, manifest)
+    display({"say": f"run directory {run_dir.path}"})
+    _engine(plan, run_dir, arguments, clock, display)
+    manifest = read_json(run_dir.manifest)
+    if manifest["end"] == "started":
+        raise HarnessError(f"the run ended without a word; see {run_dir.logs}")
+    if manifest["end"] == "failed" and not manifest["begun"]:
+        raise HarnessError(f"{manifest['error']}\nnothing could be measured; what there is stands in {run_dir.path}")
+    return run_dir if manifest["begun"] else None
+
+
+def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, display: Display) -> None:
+    """Hand the plan to the engine that was asked for."""
     if arguments.engine == "memory":
         from harness.memory import MemoryEngine
         from harness.run import conduct
@@ -97,15 +109,6 @@ def _carry_out(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, di
         from harness.emulation.launch import run_emulated
 
         run_emulated(run_dir, display)
-    manifest = read_json(run_dir.manifest)
-    if manifest["end"] == "started":
-        raise HarnessError(f"the run ended without a word; see {run_dir.logs}")
-    if manifest["end"] == "failed" and not manifest["begun"]:
-        raise HarnessError(f"{manifest['error']}\nnothing could be measured; what there is stands in {run_dir.path}")
-    if not manifest["begun"]:
-        print("interrupted before the timeline began: nothing was measured", file=sys.stderr)
-        return UNABLE
-    return None
 
 
 def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:

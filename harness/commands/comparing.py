@@ -1,0 +1,122 @@
+"""`harness compare` and `harness verify`: do runs agree, and does a run repeat?"""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.commands.experiments import carry_out
+from harness.display import make_display
+from harness.errors import FAILED, PASSED, UNDECIDED, HarnessError, RecordError, SpecError
+from harness.records import RunDir
+
+if TYPE_CHECKING:
+    from harness.analysis.compare import Difference
+    from harness.analysis.dataset import Dataset
+
+WITHIN_US = 10.0  # time stamps that differ by less are called the same: below the dispatch of one event
+
+
+def compare(arguments: Namespace) -> int:
+    """Print the table, draw the figure; 0 when everything decided is the same, 1 when something differs."""
+    from harness.analysis import compare as comparison
+    from harness.plots.agreement import agreement
+
+    a, b = (_with_tables(Path(path)) for path in (arguments.a, arguments.b))
+    found = comparison.compare(_dataset(a), _dataset(b))
+    if not found:
+        raise HarnessError("these runs have no overlay in common whose lookups could be compared")
+    names = [_name(run) for run in (a, b)]
+    output = Path(arguments.output) if arguments.output else b.path / "comparisons"
+    table = comparison.table(found)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        stem = output / f"{b.path.name}-against-{a.path.name}"
+        table.to_csv(stem.with_suffix(".csv"), index=False)
+        figure = agreement(found, *names)
+        figure.savefig(stem.with_suffix(".png"), dpi=150)
+        figure.savefig(stem.with_suffix(".svg"))
+    except OSError as error:
+        raise RecordError(f"cannot write into {output}: {error.strerror}; choose another --output") from error
+    if arguments.json:
+        print(table.to_json(orient="records", indent=1))
+    else:
+        print(f"A = {names[0]}  ({a.path})\nB = {names[1]}  ({b.path})\n")
+        print(_text(found))
+        print(f"\ntable and figure: {stem}.csv, .png, .svg")
+    words = {difference.word for difference in found}
+    return FAILED if comparison.DIFFERS in words else UNDECIDED if comparison.UNDECIDED in words else PASSED
+
+
+def _text(found: list[Difference]) -> str:
+    form = "{:10} {:16} {:20} {:>10} {:>10}  {:28} {}".format
+    lines = [form("overlay", "window", "metric", "A", "B", "B - A, 95 % interval", "word")]
+    for row in found:
+        interval = f"{row.difference:+.4g} [{row.low:+.4g}, {row.high:+.4g}]"
+        figures = (f"{row.a:.4g}", f"{row.b:.4g}", interval, row.word)
+        lines.append(form(row.overlay, row.window[:16], row.metric, *figures))
+    return "\n".join(lines)
+
+
+def _with_tables(path: Path) -> RunDir:
+    run_dir = RunDir(path.resolve())
+    if not run_dir.plan.exists():
+        raise RecordError(f"{path} is no run directory: it has no {run_dir.plan.name}; see `harness list`")
+    if not run_dir.table("operations").exists():
+        from harness.report import make_report
+
+        make_report(run_dir, lambda _text: None)
+    return run_dir
+
+
+def _dataset(run_dir: RunDir) -> Dataset:
+    from harness.analysis.dataset import read
+
+    return read(run_dir)
+
+
+def _name(run_dir: RunDir) -> str:
+    manifest = json.loads(run_dir.manifest.read_text())
+    clock = "" if manifest["engine"] == "memory" else f", {manifest['clock']} clock"
+    return f"{manifest['name']} ({manifest['engine']}{clock}, seed {manifest['seed']})"
+
+
+def verify(arguments: Namespace) -> int:
+    """Run several times and compare the journals pair by pair; 0 when they agree but for WITHIN_US, else 1."""
+    from harness.analysis.journals import compare_journals
+
+    if arguments.runs < 2:
+        raise SpecError("--runs must be at least 2: one run has nothing to be compared with")
+    runs: list[RunDir] = []
+    display = make_display("json" if arguments.json else arguments.progress)
+    try:
+        for number in range(1, arguments.runs + 1):
+            display({"say": f"run {number} of {arguments.runs}"})
+            run_dir = carry_out(arguments, display)
+            if run_dir is None:
+                return UNDECIDED
+            runs.append(run_dir)
+    finally:
+        display.close()
+    fine = True
+    for one, other in combinations(runs, 2):
+        found = compare_journals(one, other)
+        fine = fine and found.same_by_peer and found.worst_us <= WITHIN_US
+        if arguments.json:
+            print(json.dumps({"a": str(one.path), "b": str(other.path), **vars(found)}))
+            continue
+        print(f"{one.path.name} and {other.path.name}: {found.events} events")
+        print(f"  byte-identical journals            {_yes(found.same_bytes)}")
+        print(f"  same events in the same order      {_yes(found.same_order)}")
+        print(f"  same events of each peer in order  {_yes(found.same_by_peer)}")
+        print(f"  time stamps apart by               {found.p99_us:.3f} us (p99), {found.worst_us:.3f} us (worst)")
+        for example in found.examples:
+            print(f"    {example}")
+    return PASSED if fine else FAILED
+
+
+def _yes(fine: bool) -> str:
+    return "yes" if fine else "no"

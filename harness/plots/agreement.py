@@ -1,0 +1,36 @@
+"""How far two runs are apart: one line for each overlay and metric, in shares of the first run's value."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from harness.analysis.compare import DIFFERS, SAME, Difference
+from harness.plots.style import BAD, FAINT, GOOD, INK, RULE, new_figure, style
+
+WORD_COLOURS = {SAME: GOOD, DIFFERS: BAD}
+
+
+def agreement(differences: list[Difference], a: str, b: str) -> Figure:
+    """Differences over the whole run; the band is what counts as no difference."""
+    rows = [found for found in differences if found.window == "whole run"]
+    with style():
+        figure = new_figure(0.9 + 0.34 * max(len(rows), 2))
+        axes = figure.add_subplot()
+        for place, found in enumerate(reversed(rows)):
+            scale = 100.0 if found.metric == "success_rate" else 100.0 / abs(found.a) if found.a else 0.0
+            colour = WORD_COLOURS.get(found.word, FAINT)
+            margin = found.margin * scale
+            axes.barh(place, 2 * margin, left=-margin, height=0.62, color=RULE, zorder=1)
+            axes.plot([found.low * scale, found.high * scale], [place, place], color=colour, lw=2.2, zorder=2)
+            axes.plot(found.difference * scale, place, "o", color=colour, ms=6, zorder=3)
+            axes.annotate(
+                f"{found.a:.3g} → {found.b:.3g}  {found.word}", (1.01, place), xycoords=("axes fraction", "data"),
+                va="center", fontsize=9, color=INK,
+            )  # fmt: skip
+        axes.axvline(0, color=INK, lw=0.8)
+        names = [f"{found.overlay}: {found.metric.replace('_', ' ')}" for found in reversed(rows)]
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_xlabel("difference in % of the first run (success: percentage points), with its 95 % interval")
+        axes.set_title(f"{b} against {a}")
+        axes.grid(visible=False, axis="y")
+    return figure
