@@ -43,6 +43,11 @@ def realtime_offset_ns() -> int:
     return min(readings)[1]
 
 
+def clock_comment(offset_ns: int) -> str:
+    """How the file's clock relates to the run's, for whoever has the file alone; see `harness.dissect.clock`."""
+    return f"at_ns={time.time_ns()} realtime_offset_ns={offset_ns}"
+
+
 def record(job: Job, control: socket.socket) -> dict[str, Any]:
     """Capture until `control` says something or closes; reports "ready" or an error there. Raises EmulationError."""
     recorder = Recorder(job, control)
@@ -67,7 +72,7 @@ class Recorder:
         program = compile_program(job.capture_filter, job.snap_bytes)
         ring_bytes = _ring_bytes(len(job.taps))
         self._start_offset_ns = realtime_offset_ns()
-        self._file.write(pcapng.section(f"realtime_offset_ns={self._start_offset_ns}", "harness"))
+        self._file.write(pcapng.section(clock_comment(self._start_offset_ns), "harness"))
         self._busy_s = 0.0
         self._rings: list[PacketRing] = []
         entered = None
@@ -132,7 +137,7 @@ class Recorder:
         for number, (tap, ring) in enumerate(zip(self._job.taps, self._rings, strict=True)):
             dropped = ring.dropped()
             places[tap.place] = {"frames": ring.frames, "bytes": ring.bytes, "dropped": dropped}
-            comment = f"realtime_offset_ns={end_offset_ns}" if number == 0 else ""
+            comment = "" if number else clock_comment(end_offset_ns)
             self._file.write(pcapng.statistics(number, time.time_ns(), ring.frames + dropped, dropped, comment))
         self._file.close()
         self._for_each_ring(PacketRing.close)

@@ -1,0 +1,105 @@
+"""What a UDP payload is: kind and transaction id, with as little work as will do.
+
+Each function takes the captured bytes, the length on the wire, and whether the datagram goes to a server (None where
+both ends or neither are known to be one). It returns (kind, transaction id in hex); what does not follow the
+specification is "malformed".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from harness.dissect.bencode import NotBencoded, top_level
+
+Reading = tuple[str, str]
+Datagram = Callable[[bytes, int, "bool | None"], Reading]
+MALFORMED: Reading = ("malformed", "")
+
+# ---- KRPC (BEP 5) ----
+
+METHODS = frozenset({"ping", "find_node", "get_peers", "announce_peer"})
+# The shapes of nearly all messages, whole and with their strings' lengths, so that no byte within a string can pass for
+# structure: queries of a node and answers that carry an id, perhaps a token, and nodes. All else takes the long way.
+_QUERY = re.compile(
+    rb"d1:ad2:id20:.{20}(?:6:target20:.{20}|9:info_hash20:.{20})?e1:q"
+    rb"(?:4:(ping)|9:(find_node|get_peers))1:t(?:1:(.)|2:(..)|4:(....))(?:1:v4:.{4})?1:y1:qe",
+    re.DOTALL,
+)
+_ANSWER = re.compile(
+    rb"d(?:2:ip6:.{6})?1:rd2:id20:.{20}(?:5:nodes(?:26:.{26}|52:.{52}|78:.{78}|104:.{104}|130:.{130}|156:.{156}|182:.{182}|208:.{208}))?"
+    rb"(?:5:token(?:4:.{4}|8:.{8}|20:.{20}))?(?:6:valuesl(?:6:.{6})*e)?e"
+    rb"1:t(?:1:(.)|2:(..)|4:(....))(?:1:v4:.{4})?1:y1:re",
+    re.DOTALL,
+)
+_CUT_ANSWER = re.compile(rb"d(?:2:ip6:.{6})?1:rd2:id20:", re.DOTALL)
+
+
+def krpc(data: bytes, length: int, _to_server: bool | None) -> Reading:
+    """ping, find_node, get_peers, announce_peer (queries), response, error; "other" for further methods."""
+    match = _QUERY.fullmatch(data)
+    if match:
+        method, other, *txid = match.groups()
+        return (method or other).decode(), (txid[0] or txid[1] or txid[2]).hex()
+    match = _ANSWER.fullmatch(data)
+    if match:
+        one, two, four = match.groups()
+        return "response", (one or two or four).hex()
+    if len(data) < length and _CUT_ANSWER.match(data):
+        return "response", ""  # its transaction id stands at the end, beyond the snap length
+    return _krpc_slowly(data, length)
+
+
+def _krpc_slowly(data: bytes, length: int) -> Reading:
+    try:
+        found, whole = top_level(data)
+    except NotBencoded:
+        return MALFORMED
+    if not whole and len(data) >= length:
+        return MALFORMED
+    txid = (found.get(b"t") or b"").hex()
+    kind = found.get(b"y") or next((sign for key, sign in _SIGNS.items() if not whole and key in found), b"")
+    if kind == b"q":
+        method = (found.get(b"q") or b"").decode("latin-1")
+        return (method if method in METHODS else "other"), txid
+    return {b"r": ("response", txid), b"e": ("error", txid)}.get(kind, MALFORMED)
+
+
+_SIGNS = {b"q": b"q", b"a": b"q", b"r": b"r", b"e": b"e"}  # which top-level key betrays the kind of a cut message
+
+# ---- UDP tracker (BEP 15) ----
+
+MAGIC = 0x41727101980.to_bytes(8, "big")  # protocol_id of a connect request
+ACTIONS = ("connect", "announce", "scrape", "error")
+REQUEST_BYTES = (16, 98, 36)  # least lengths: connect, announce, scrape with one info_hash
+RESPONSE_BYTES = (16, 20, 8, 8)
+
+
+def udp_tracker(data: bytes, length: int, to_server: bool | None) -> Reading:
+    """connect, announce, scrape (requests), connect_response, announce_response, scrape_response, error."""
+    if to_server is None:
+        to_server = not (int.from_bytes(data[:4], "big") < len(ACTIONS) and data[:8] != MAGIC)
+    at = 8 if to_server else 0
+    action = int.from_bytes(data[at : at + 4], "big")
+    least = REQUEST_BYTES if to_server else RESPONSE_BYTES
+    if len(data) < at + 8 or action >= len(least) or length < least[action]:
+        return MALFORMED
+    if to_server and action == 0 and data[:8] != MAGIC:
+        return MALFORMED
+    name = ACTIONS[action]
+    return (name if to_server or name == "error" else f"{name}_response"), data[at + 4 : at + 8].hex()
+
+
+# ---- probes of the harness itself (harness.emulation.prober) ----
+
+PROBE_PORT = 7  # echo (RFC 862): no peer listens there
+PROBE_MARK = b"p2p-probe"  # followed by the token, 8 bytes, which stands in for a transaction id
+
+
+def probe(data: bytes, _length: int, _to_server: bool | None) -> Reading:
+    """A packet sent to measure a path."""
+    at = len(PROBE_MARK)
+    return ("probe", data[at : at + 8].hex()) if data.startswith(PROBE_MARK) else MALFORMED
+
+
+DATAGRAMS: dict[str, Datagram] = {"dht": krpc, "tracker": udp_tracker, "probe": probe}
