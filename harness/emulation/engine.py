@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import select
 import signal
@@ -34,17 +35,20 @@ class MininetEngine:
 
     name = "mininet"
 
-    def __init__(self, plan: Plan, run_dir: RunDir, spawned: tuple[int, socket.socket] | None = None) -> None:
+    def __init__(
+        self, plan: Plan, run_dir: RunDir, spawned: tuple[int, socket.socket] | None = None, clock: str = "real"
+    ) -> None:
         self.plan, self.run_dir = plan, run_dir
-        self.facts: dict[str, Any] = machine.facts()
+        self.facts: dict[str, Any] = {"clock": clock, **machine.facts()}
         self.epoll = select.epoll()
         self.processes = Processes(run_dir, self.epoll, spawned)
         self.network: Network | None = None
         self.capture: capture.Capture | None = None
         self.machine = machine.Pressure()
         self._net: Net | None = None
-        self._early: list[Notice] = []
         self._closed = False
+        self._interrupted = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.epoll.register(self._interrupted, select.EPOLLIN)
 
     # ---- build ----
 
@@ -52,7 +56,7 @@ class MininetEngine:
         _raise_limit(2 * len(self.plan.peers) + 3 * len(self.plan.nodes) + DESCRIPTORS)
         begin = time.monotonic()
         self.network = Network(self.plan)
-        self.network.build(say)
+        self.network.build(self._heeding(say))
         assert self.network.shaper is not None
         self.facts |= self.network.shaper.facts
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
@@ -76,6 +80,29 @@ class MininetEngine:
         if self.network is None:
             raise EmulationError("the network has not been built yet")
         return self.network
+
+    # ---- Ctrl-C ----
+
+    def interrupt(self) -> None:
+        """Have `wait` (or `build`, between two of its steps) raise KeyboardInterrupt. For signal handlers.
+
+        Raised anywhere else it would leave half an exchange with the kernel behind.
+        """
+        os.eventfd_write(self._interrupted, 1)
+
+    def _heeding(self, say: Say) -> Say:
+        def heed_and_say(text: str) -> None:
+            self._heed_interrupt()
+            say(text)
+
+        return heed_and_say
+
+    def _heed_interrupt(self) -> None:
+        try:
+            os.eventfd_read(self._interrupted)
+        except BlockingIOError:
+            return
+        raise KeyboardInterrupt
 
     # ---- peers ----
 
@@ -133,7 +160,9 @@ class MininetEngine:
 
     def _take_up(self) -> None:
         for descriptor, _events in self.epoll.poll(0):
-            if not self.processes.handle(descriptor):
+            if descriptor == self._interrupted:
+                self._heed_interrupt()
+            elif not self.processes.handle(descriptor):
                 self.processes.notices.extend(self.prober.receive(descriptor))
 
     # ---- how it goes ----
@@ -168,6 +197,7 @@ class MininetEngine:
         if self.network is not None:
             self.network.close()
         self.epoll.close()
+        os.close(self._interrupted)
 
 
 def _take(remaining: list[Action], kind: type[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+from harness import errors
 from harness.errors import EmulationError
 from harness.records import RunDir
 from harness.run import Report
@@ -16,7 +17,9 @@ WORKER = "harness.emulation.worker"
 
 
 def run_emulated(run_dir: RunDir, report: Report) -> None:
-    """Run the worker to its end. Raises EmulationError when it dies without having written how the run ended.
+    """Run the worker to its end.
+
+    Raises what the worker reports (EnvironmentUnfit, ...), and EmulationError when it dies without a word.
 
     Ctrl-C is passed on once: the worker stops in order and keeps what was measured. A second one ends it at once.
     """
@@ -47,6 +50,10 @@ def _relay(worker: subprocess.Popen[bytes], report: Report, interrupts: _Interru
             message: dict[str, Any] = json.loads(text)
         except ValueError:
             message = {"say": text.rstrip()}
+        if "error" in message:
+            kind = getattr(errors, str(message.get("kind")), EmulationError)
+            worker.wait()
+            raise kind(message["error"])
         report(message)
         if interrupts.count == 1 and not interrupts.told:
             interrupts.told = True

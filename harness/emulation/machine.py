@@ -50,11 +50,9 @@ def _waited_us() -> int | None:
 
 
 def facts() -> dict[str, Any]:
-    """engine, clock, kernel, processors, memory, versions of what makes the network."""
+    """kernel, processors, memory, and the versions of what makes the network."""
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {
-        "engine": "mininet",
-        "clock": "real",
         "kernel": platform.release(),
         "machine": platform.machine(),
         "processors": len(os.sched_getaffinity(0)),

@@ -36,16 +36,18 @@ class Network:
 
     def build(self, say: Say) -> None:
         """Raises EmulationError, EnvironmentUnfit."""
-        self._timed("namespaces", self._make_namespaces)
-        self._timed("links", lambda: self.wires.make(nodes.indices(self.plan), self._progress(say)))
-        self._timed("shaping", self._shape)
-        self._timed("nodes", self._configure)
-        self._timed("read_back", self._read_back)
-
-    def _timed(self, what: str, work: Callable[[], None]) -> None:
-        begin = time.monotonic()
-        work()
-        self.seconds[what] = round(time.monotonic() - begin, 3)
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("namespaces", self._make_namespaces),
+            ("links", lambda: self.wires.make(nodes.indices(self.plan), self._progress(say))),
+            ("shaping", self._shape),
+            ("nodes", self._configure),
+            ("read back", self._read_back),
+        ]
+        for what, work in steps:
+            begin = time.monotonic()
+            work()
+            self.seconds[what] = round(time.monotonic() - begin, 3)
+            say(f"{what}: {self.seconds[what]:.2f} s")
 
     def _progress(self, say: Say) -> Callable[[int], None]:
         total = len(self.plan.links)
@@ -133,10 +135,14 @@ class Network:
         for node in self.plan.nodes:
             states = rtnl.links(self.namespaces[node.name].channel)
             for interface in node.interfaces:
-                _rx, tx, *_rest, rx_dropped, tx_dropped = states[interface.name].counters
-                packets += tx
-                if interface.link not in self.unplugged and rx_dropped + tx_dropped:
-                    drops[f"{node.name}:{interface.name}"] = rx_dropped + tx_dropped
+                state = states[interface.name]
+                packets += state.sent
+                if interface.link not in self.unplugged and state.dropped:
+                    drops[f"{node.name}:{interface.name}"] = state.dropped
+        ports = self.wires.states()
+        for way in self.wires.ways.values():
+            if way.link not in self.unplugged and ports[way.exit_name].dropped:
+                drops[f"{way.link}/{way.direction}"] = ports[way.exit_name].dropped
         return {"shaping": shaping, "interface_drops": drops, "packets": packets}
 
     def close(self) -> None:

@@ -69,7 +69,8 @@ class LinkState(NamedTuple):
     mtu: int
     master: int
     oper: int
-    counters: tuple[
+    sent: int  # packets
+    dropped: int  # packets, in either direction
         int, ...
     ]  # rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
 
@@ -174,10 +175,13 @@ def links(channel: Channel) -> dict[str, LinkState]:
         has = attributes(body, 16)
         name = has[_IFLA_IFNAME].rstrip(b"\0").decode()
         mac = ":".join(f"{byte:02x}" for byte in has.get(_IFLA_ADDRESS, b""))
-        counters = struct.unpack_from("=8Q", has[_IFLA_STATS64]) if _IFLA_STATS64 in has else (0,) * 8
+        # struct rtnl_link_stats64: packets, bytes, errors, dropped; of each first those received, then those sent
+        _rx, sent, *_, rx_dropped, tx_dropped = struct.unpack_from("=8Q", has.get(_IFLA_STATS64, bytes(64)))
         master = int.from_bytes(has.get(_IFLA_MASTER, b""), "little")
         mtu = int.from_bytes(has[_IFLA_MTU], "little")
-        found[name] = LinkState(index, name, flags, mac, mtu, master, has[_IFLA_OPERSTATE][0], counters)
+        found[name] = LinkState(
+            index, name, flags, mac, mtu, master, has[_IFLA_OPERSTATE][0], sent, rx_dropped + tx_dropped
+        )
     return found
 
 
