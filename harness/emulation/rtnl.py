@@ -71,8 +71,6 @@ class LinkState(NamedTuple):
     oper: int
     sent: int  # packets
     dropped: int  # packets, in either direction
-        int, ...
-    ]  # rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
 
 
 def mac_bytes(mac: str) -> bytes:
