@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis import capture, messages, operations, peers, probes, source, traffic, windows
+from harness.analysis import capture, flights, messages, operations, peers, probes, source, traffic, windows
 from harness.analysis.book import Book
 from harness.analysis.underlay import Underlay
 from harness.analysis.view import View
@@ -36,21 +36,31 @@ class Tables:
     packets: pd.DataFrame
     wire_messages: pd.DataFrame
     flights: pd.DataFrame
+    flight_paths: pd.DataFrame
     traffic: pd.DataFrame
 
 
 class Dataset:
     """The plan, the manifest and the tables of one run. Tables are attributes: `data.operations`."""
 
-    def __init__(self, run_dir: RunDir, plan: Plan, manifest: dict[str, Any], end_s: float, tables: Tables) -> None:
+    def __init__(
+        self,
+        run_dir: RunDir,
+        plan: Plan,
+        manifest: dict[str, Any],
+        end_s: float,
+        tables: Tables,
+        capture_note: str = "",
+    ) -> None:
         self.run_dir, self.plan, self.manifest, self.end_s = run_dir, plan, manifest, end_s
+        self.capture_note = capture_note  # why there are no packets, or what is wrong with them
         self.tables = tables
         self.operations, self.messages = tables.operations, tables.messages
         self.lifetimes, self.peers, self.neighbours = tables.lifetimes, tables.peers, tables.neighbours
         self.malformed, self.faults, self.fault_checks = tables.malformed, tables.faults, tables.fault_checks
         self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
-        self.flights, self.traffic = tables.flights, tables.traffic
+        self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
         self.book, self.underlay = Book(plan), Underlay(plan)
         self._views: dict[tuple[str | None, float, float], View] = {}
 
@@ -114,9 +124,10 @@ def from_source(run: source.Source) -> Dataset:
         packets=frames.packets,
         wire_messages=frames.wire_messages,
         flights=frames.flights,
+        flight_paths=flights.flight_paths(run, book, underlay, frames.flights),
         traffic=traffic.traffic(frames.packets, message_table, book, underlay),
     )
-    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables)
+    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables, frames.note)
 
 
 def read(run_dir: RunDir) -> Dataset:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis import flights
 from harness.analysis.dataset import Dataset
 from harness.analysis.rows import rows
 from harness.analysis.statistics import binomial_range
@@ -105,6 +106,25 @@ def _loss_level(lost: int, sent: int, chance: float, burst: float) -> str:
     return INVALID
 
 
+def traffic(data: Dataset) -> Iterator[Check]:
+    """Delay and loss of the captured packets themselves, on paths that no fault touched."""
+    paths = data.flight_paths
+    if paths.empty:
+        return
+    number, lost, expected = flights.totals(paths)
+    errors = paths["error_ms"].abs()
+    share = (errors / paths["planned_delay_ms"].clip(lower=1e-3)).median()
+    grades = level("delay_traffic_ms", float(errors.median())), level("delay_traffic_share", float(share))
+    yield Check(
+        "delay_traffic", min(grades, key=LEVELS.index),
+        f"one-way delay of {number:,} packets, {len(paths)} pairs of hosts: median error {errors.median():.2f} ms",
+    )  # fmt: skip
+    low, high = binomial_range(number, expected / number, THRESHOLDS["loss_confidence"].suspect)
+    allowance = THRESHOLDS["queue_loss"].suspect * number if paths["rated"].any() else 0.0
+    grade = VALID if low <= lost <= high + allowance else SUSPECT
+    yield Check("loss_traffic", grade, f"loss of the same packets: {lost:,}, planned {expected:.0f} ({low} to {high})")
+
+
 def faults(data: Dataset) -> Iterator[Check]:
     """Every fault must be confirmed by its own probes."""
     if data.faults.empty:
@@ -127,6 +147,8 @@ def capture(data: Dataset) -> Iterator[Check]:
     if data.plan.capture is None:
         return
     statistics = data.manifest.get("statistics", {}).get("capture") or {}
+    if len(data.packets) and data.capture_note:
+        yield Check("capture", SUSPECT, f"{data.capture_note}: traffic after that is not known")
     if statistics.get("error"):
         yield Check("capture", INVALID, f"the capture is not complete: {statistics['error']}")
     if not statistics or not statistics.get("frames"):
@@ -192,5 +214,5 @@ def ending(data: Dataset) -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[Dataset], Iterable[Check]], ...] = (
-    ending, something, faults, delay, loss, capture, unplanned_drops, timing, pressure,
+    ending, something, faults, delay, loss, traffic, capture, unplanned_drops, timing, pressure,
 )  # fmt: skip

@@ -29,9 +29,17 @@ THRESHOLDS = {
         "the same while peers work: they share the processors with the network's own delay lines",
     ),
     "delay_during_share": Threshold(0.10, 0.5, "of the planned delay", "the same, for long paths"),
+    "delay_traffic_ms": Threshold(
+        2.0, 20.0, "ms", "the same of all captured packets together, median over the pairs of hosts that talk"
+    ),
+    "delay_traffic_share": Threshold(0.10, 1.0, "of the planned delay", "the same, for long paths"),
     "loss_confidence": Threshold(
         0.999, 1 - 1e-9, "",
         "lost probes outside this interval around the plan: by chance one run in 1000 is doubted, none thrown away",
+    ),
+    "queue_loss": Threshold(
+        0.003, 1.0, "of all packets",
+        "loss beyond the plan that full queues in front of rate limits may account for",
     ),
     "capture_dropped": Threshold(0.0, 0.01, "of all frames", "traffic figures are short by what the kernel dropped"),
     "unplanned_dropped": Threshold(

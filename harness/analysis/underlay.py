@@ -57,7 +57,7 @@ class Underlay:
         """The planned one-way delay."""
         return sum(crossing.impairment.delay_ms for crossing in self.path(source, target))
 
-    def sending_ms(self, source: str, target: str, frame_bytes: int) -> float:
+    def sending_ms(self, source: str, target: str, frame_bytes: float) -> float:
         """How long the rates on the path alone hold one frame up."""
         rates = [crossing.impairment.rate_mbit for crossing in self.path(source, target)]
         return sum(frame_bytes * 8 / (rate * 1e3) for rate in rates if rate)

@@ -9,11 +9,12 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-import seaborn as sns  # noqa: E402 - the backend must be chosen first
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from harness.analysis.dataset import Dataset  # noqa: E402
+from harness.analysis.dataset import Dataset
 
 # Okabe & Ito, Color Universal Design (2008): told apart with every kind of colour blindness.
 OVERLAY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -47,9 +48,7 @@ def style() -> Iterator[None]:
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """A figure that no global list holds on to."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.06)  # type: ignore[union-attr]
-    return figure
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06))
 
 
 class Looks:
@@ -85,8 +84,11 @@ def tidy(axes: Axes, *, grid: str = "y") -> None:
 
 def stamp(figure: Figure, text: str) -> None:
     """The verdict, small, in the lower right corner: a figure that leaves its report keeps it."""
-    figure.get_layout_engine().set(rect=(0, 0.28 / figure.get_figheight(), 1, 1 - 0.28 / figure.get_figheight()))  # type: ignore[union-attr]
-    figure.text(0.995, 0.06 / figure.get_figheight(), text, ha="right", va="bottom", fontsize=7.5, color=FAINT)
+    inch = 1 / figure.get_figheight()
+    layout = figure.get_layout_engine()
+    if isinstance(layout, ConstrainedLayoutEngine):
+        layout.set(rect=(0, 0.25 * inch, 1, 1 - 0.25 * inch))
+    figure.text(0.995, 0.06 * inch, text, ha="right", va="bottom", fontsize=7.5, color=FAINT)
 
 
 class NothingToDraw(Exception):
