@@ -13,11 +13,12 @@ from harness.dissect.datagrams import DATAGRAMS
 from harness.dissect.frames import Frames
 from harness.dissect.headers import FIN, RST, SYN, TCP, TRANSPORTS, UDP, Headers, Ints, dotted
 from harness.dissect.listeners import NOBODY, Listeners
-from harness.dissect.messages import STREAMS, Row
+from harness.dissect.messages import STREAMS, Messages
 from harness.dissect.streams import Stream
 from harness.pcapng import INBOUND, OUTBOUND
 
 Objects = npt.NDArray[np.object_]
+Segment = tuple[int, int, int, int, int, int, bool]  # frame, seq, flags, payload start, captured, length, to listener
 DIRECTIONS = {INBOUND: "received", OUTBOUND: "sent"}
 SERVERS = frozenset({"tracker"})  # roles whose datagrams are answers
 
@@ -48,14 +49,14 @@ def owners(headers: Headers, listeners: Listeners) -> Owners:
 
 
 class Dissection:
-    """All messages of all frames. `rows` are [frame, kind, transaction id, bytes], in order of frames."""
+    """All messages of all frames, in order of frames: `frame`, `kind`, `txid`, `bytes`."""
 
     def __init__(self, frames: Frames, headers: Headers, owners: Owners, protocol: Objects) -> None:
         self._data = frames.data
         self._frames = frames
         self._headers = headers
         self._owners = owners
-        self.rows: list[Row] = []
+        self._messages = Messages()
         self.retransmission = np.zeros(len(frames), np.bool_)
         for name in sorted({peer.protocol for peer in owners.listeners.peers} | {"probe"}):
             mine = protocol == name
@@ -63,7 +64,11 @@ class Dissection:
                 self._datagrams(name, np.flatnonzero(mine & (headers.transport == UDP)))
             if name in STREAMS:
                 self._streams(name, np.flatnonzero(mine & (headers.transport == TCP)))
-        self.rows.sort(key=lambda row: row[0])
+        order = np.argsort(np.array(self._messages.frame, dtype=np.int64), kind="stable")
+        self.frame = np.array(self._messages.frame, dtype=np.int64)[order]
+        self.kind = np.array([*self._messages.kind, ""], dtype=object)[order]
+        self.txid = np.array([*self._messages.txid, ""], dtype=object)[order]
+        self.bytes = np.array(self._messages.bytes, dtype=np.int64)[order]
 
     def _datagrams(self, protocol: str, frames: Ints) -> None:
         read = DATAGRAMS[protocol]
@@ -72,16 +77,18 @@ class Dissection:
         is_server = np.array([*(peer.role in SERVERS for peer in owners.listeners.peers), False])
         to, back = is_server[owners.dst[frames]], is_server[owners.src[frames]]
         towards = [t if t != b else None for t, b in zip(to.tolist(), back.tolist(), strict=True)]
+        lengths = headers.payload_bytes[frames].tolist()
         starts = headers.payload[frames]
         ends = starts + headers.payload_captured[frames]
         data = self._data.data  # slices of the memory itself, several times cheaper than slices of the array
-        self.rows += [
-            [frame, *read(bytes(data[start:end]), length, server), length]
-            for frame, start, end, length, server in zip(
-                frames.tolist(), starts.tolist(), ends.tolist(), headers.payload_bytes[frames].tolist(),
-                towards, strict=True,
-            )
-        ]  # fmt: skip
+        readings = [
+            read(bytes(data[start:end]), length, server)
+            for start, end, length, server in zip(starts.tolist(), ends.tolist(), lengths, towards, strict=True)
+        ]
+        self._messages.frame += frames.tolist()
+        self._messages.kind += [kind for kind, _ in readings]
+        self._messages.txid += [txid for _, txid in readings]
+        self._messages.bytes += lengths
 
     def _streams(self, protocol: str, frames: Ints) -> None:
         """Connections one after the other, each as it was seen at one tap."""
@@ -92,31 +99,30 @@ class Dissection:
         order = np.lexsort((frames, high, low, tap))
         frames, low, high, tap = frames[order], low[order], high[order], tap[order]
         changes = (np.diff(low) != 0) | (np.diff(high) != 0) | (np.diff(tap) != 0)
-        for connection in np.split(frames, np.flatnonzero(changes) + 1) if len(frames) else ():
-            self._connection(protocol, connection)
+        begins = [0, *(np.flatnonzero(changes) + 1).tolist()] if len(frames) else []
+        segments = list(zip(
+            frames.tolist(), h.seq[frames].tolist(), h.flags[frames].tolist(), h.payload[frames].tolist(),
+            h.payload_captured[frames].tolist(), h.payload_bytes[frames].tolist(),
+            (self._owners.dst[frames] != NOBODY).tolist(), strict=True,
+        ))  # fmt: skip
+        for begin, end in zip(begins, [*begins[1:], len(segments)], strict=False):
+            self._connection(protocol, segments[begin:end])
 
-    def _connection(self, protocol: str, frames: Ints) -> None:
-        h = self._headers
+    def _connection(self, protocol: str, segments: list[Segment]) -> None:
         data = self._data.data
-        towards, back = (Stream(reader) for reader in STREAMS[protocol](self.rows))
+        towards, back = (Stream(reader) for reader in STREAMS[protocol](self._messages))
         used = False
-        columns = (
-            h.seq, h.flags, h.payload, h.payload_captured, h.payload_bytes, self._owners.dst != NOBODY
-        )  # fmt: skip
-        for frame, seq, flags, start, captured, length, to in zip(
-            frames.tolist(), *(column[frames].tolist() for column in columns), strict=True
-        ):
-            stream = towards if to else back
+        for frame, seq, flags, start, captured, length, to in segments:
             if flags & SYN:
                 if to and used and not towards.repeats(seq):  # the same ports again: another connection
                     towards.end()
                     back.end()
-                    towards, back = (Stream(reader) for reader in STREAMS[protocol](self.rows))
-                    stream = towards
-                self.retransmission[frame] = stream.opened(seq)
+                    towards, back = (Stream(reader) for reader in STREAMS[protocol](self._messages))
+                self.retransmission[frame] = (towards if to else back).opened(seq)
                 seq += 1  # a SYN takes one number
             used = True
             if length:
+                stream = towards if to else back
                 self.retransmission[frame] |= stream.segment(seq, bytes(data[start : start + captured]), length, frame)
         towards.end()
         back.end()
@@ -127,7 +133,7 @@ def packets(
     protocol: Objects, dissection: Dissection,
 ) -> pd.DataFrame:  # fmt: skip
     """One row for each captured frame, in order of time; docs/results.md describes the columns."""
-    kind, txid, count = _by_frame(dissection.rows, len(frames))
+    kind, txid, count = _by_frame(dissection, len(frames))
     return pd.DataFrame({
         "t_s": t_s,
         "place": np.array([*places, ""], dtype=object)[frames.interface],
@@ -149,33 +155,25 @@ def packets(
     }, copy=False)  # fmt: skip
 
 
-def wire_messages(table: pd.DataFrame, dissection: Dissection) -> pd.DataFrame:
+def wire_messages(table: pd.DataFrame, found: Dissection) -> pd.DataFrame:
     """One row for each protocol message, with what it shares with the frame in which it begins (`frame`, a row of
     `packets`).
 
     Columns: t_s, place, direction, src, dst, protocol, overlay, kind, txid, bytes, frame.
     """
-    frame, kind, txid, size = _transposed(dissection.rows)
     shared = ["t_s", "place", "direction", "src", "dst", "protocol", "overlay"]
-    first = {name: table[name].to_numpy()[frame] for name in shared}
-    return pd.DataFrame({**first, "kind": kind, "txid": txid, "bytes": size, "frame": frame}, copy=False)
+    first = {name: table[name].to_numpy()[found.frame] for name in shared}
+    own = {"kind": found.kind, "txid": found.txid, "bytes": found.bytes, "frame": found.frame}
+    return pd.DataFrame({**first, **own}, copy=False)
 
 
 def _directions(frames: Frames) -> Objects:
     return np.array([DIRECTIONS.get(bits, "") for bits in range(4)], dtype=object)[frames.direction]
 
 
-def _transposed(rows: list[Row]) -> tuple[Ints, Objects, Objects, Ints]:
-    if not rows:
-        return np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, object), np.zeros(0, np.int64)
-    frame, kind, txid, size = zip(*rows, strict=True)
-    return np.array(frame), np.array(kind, dtype=object), np.array(txid, dtype=object), np.array(size)
-
-
-def _by_frame(rows: list[Row], count: int) -> tuple[Objects, Objects, npt.NDArray[np.int32]]:
+def _by_frame(found: Dissection, count: int) -> tuple[Objects, Objects, npt.NDArray[np.int32]]:
     """For each frame: kind and transaction id of the first message that begins in it, and how many do."""
     kinds, txids = np.full(count, "", dtype=object), np.full(count, "", dtype=object)
-    frame, kind, txid, _ = _transposed(rows)
-    first = np.flatnonzero(np.diff(frame, prepend=-1))  # rows are in order of frames
-    kinds[frame[first]], txids[frame[first]] = kind[first], txid[first]
-    return kinds, txids, np.bincount(frame, minlength=count).astype(np.int32)
+    first = np.flatnonzero(np.diff(found.frame, prepend=-1))
+    kinds[found.frame[first]], txids[found.frame[first]] = found.kind[first], found.txid[first]
+    return kinds, txids, np.bincount(found.frame, minlength=count).astype(np.int32)

@@ -39,12 +39,10 @@ def krpc(data: bytes, length: int, _to_server: bool | None) -> Reading:
     """ping, find_node, get_peers, announce_peer (queries), response, error; "other" for further methods."""
     match = _QUERY.fullmatch(data)
     if match:
-        method, other, *txid = match.groups()
-        return (method or other).decode(), (txid[0] or txid[1] or txid[2]).hex()
+        return (match[1] or match[2]).decode(), match[match.lastindex or 0].hex()
     match = _ANSWER.fullmatch(data)
     if match:
-        one, two, four = match.groups()
-        return "response", (one or two or four).hex()
+        return "response", match[match.lastindex or 0].hex()
     if len(data) < length and _CUT_ANSWER.match(data):
         return "response", ""  # its transaction id stands at the end, beyond the snap length
     return _krpc_slowly(data, length)

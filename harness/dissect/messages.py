@@ -1,6 +1,6 @@
 """Readers of streams: where protocol messages begin, what they are and how long they are.
 
-A reader writes rows [frame in which the message begins, kind, transaction id, bytes] to a list that it is given.
+Readers write what they find to the `Messages` that they are given.
 """
 
 from __future__ import annotations
@@ -10,7 +10,27 @@ from collections.abc import Callable
 
 from harness.dissect.streams import Reader
 
-Row = list[int | str]
+
+class Messages:
+    """Protocol messages as columns: the frame in which each begins, kind, transaction id, bytes on the wire.
+
+    Plain lists of their own: a list for each message costs several times more (and stirs the garbage collector).
+    """
+
+    def __init__(self) -> None:
+        self.frame: list[int] = []
+        self.kind: list[str] = []
+        self.txid: list[str] = []
+        self.bytes: list[int] = []
+
+    def add(self, frame: int, kind: str, txid: str, size: int) -> int:
+        """Note a message; its number."""
+        self.frame.append(frame)
+        self.kind.append(kind)
+        self.txid.append(txid)
+        self.bytes.append(size)
+        return len(self.frame) - 1
+
 
 # ---- Gnutella (The Gnutella Protocol Specification v0.4, Clip2) ----
 
@@ -23,8 +43,8 @@ HELLO = b"GNUTELLA"  # both ends' first words; a descriptor id that begins so ha
 class GnutellaReader:
     """Handshakes and descriptors of one direction. After a gap it waits for a segment that begins a descriptor."""
 
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self._buffer = b""  # the beginning of a header, or of a handshake
         self._begin = 0  # the frame in which it began
         self._skip = 0  # bytes of the current payload still to come
@@ -78,9 +98,9 @@ class GnutellaReader:
         kind = DESCRIPTORS.get(data[at + 16])
         length = int.from_bytes(data[at + 19 : at + 23], "little")
         if kind is None or length > MAX_PAYLOAD_BYTES:
-            self._rows.append([frame, "malformed", "", len(data) - at])
+            self._messages.add(frame, "malformed", "", len(data) - at)
             return None
-        self._rows.append([frame, kind, data[at : at + 16].hex(), HEADER_BYTES + length])
+        self._messages.add(frame, kind, data[at : at + 16].hex(), HEADER_BYTES + length)
         return HEADER_BYTES + length
 
     def _handshake(self, data: bytes, at: int, frame: int) -> int:
@@ -88,7 +108,7 @@ class GnutellaReader:
         ends = [end + len(sign) for sign in (b"\n\n", b"\r\n\r\n") if (end := data.find(sign, at)) >= 0]
         if not ends:
             return 0
-        self._rows.append([frame, "handshake", "", min(ends) - at])
+        self._messages.add(frame, "handshake", "", min(ends) - at)
         return min(ends) - at
 
     def _found(self, data: bytes) -> bool:
@@ -113,14 +133,14 @@ class HttpReader:
     that begins like a message, or the end of the stream.
     """
 
-    def __init__(self, rows: list[Row], asked: deque[str], is_server: bool) -> None:
-        self._rows = rows
+    def __init__(self, messages: Messages, asked: deque[str], is_server: bool) -> None:
+        self._messages = messages
         self._asked = asked
         self._is_server = is_server
         self._buffer = b""
         self._begin = 0
         self._skip = 0
-        self._open: Row | None = None  # a message of unknown length
+        self._open: int | None = None  # the number of a message of unknown length
         self._lost = False
 
     def gap(self) -> None:
@@ -133,7 +153,7 @@ class HttpReader:
         if self._open is not None or self._lost:
             if not self._starts(data):
                 if self._open is not None:
-                    self._open[3] = int(self._open[3]) + len(data) + missing
+                    self._messages.bytes[self._open] += len(data) + missing
                 return
             self._open, self._lost = None, False
         begin = frame
@@ -159,20 +179,17 @@ class HttpReader:
         if not missing and len(data) < MAX_HEAD_BYTES:
             self._buffer, self._begin = data, frame
             return
-        self._open = [frame, self._kind(data), "", len(data) + missing]
-        self._rows.append(self._open)
+        self._open = self._messages.add(frame, self._kind(data), "", len(data) + missing)
 
     def _message(self, head: bytes, frame: int, at: int, size: int) -> int:
         """Note the message with this head, which begins at `at` of `size` bytes; where its head ends."""
         length = _content_length(head)
-        row: Row = [frame, self._kind(head), "", len(head) + (length or 0)]
-        self._rows.append(row)
-        end = at + len(head)
+        number = self._messages.add(frame, self._kind(head), "", len(head) + (length or 0))
         if length is not None or not self._is_server:  # a request without a length has no body
             self._skip = length or 0
-            return end
-        self._open = row
-        row[3] = size - at
+            return at + len(head)
+        self._open = number
+        self._messages.bytes[number] = size - at
         return size
 
     def _kind(self, head: bytes) -> str:
@@ -200,14 +217,14 @@ def _content_length(head: bytes) -> int | None:
     return None
 
 
-def _gnutella(rows: list[Row]) -> tuple[Reader, Reader]:
-    return GnutellaReader(rows), GnutellaReader(rows)
+def _gnutella(messages: Messages) -> tuple[Reader, Reader]:
+    return GnutellaReader(messages), GnutellaReader(messages)
 
 
-def _http(rows: list[Row]) -> tuple[Reader, Reader]:
+def _http(messages: Messages) -> tuple[Reader, Reader]:
     asked: deque[str] = deque()
-    return HttpReader(rows, asked, is_server=False), HttpReader(rows, asked, is_server=True)
+    return HttpReader(messages, asked, is_server=False), HttpReader(messages, asked, is_server=True)
 
 
 # protocol -> readers of the direction towards the listener, and of the direction back
-STREAMS: dict[str, Callable[[list[Row]], tuple[Reader, Reader]]] = {"flooding": _gnutella, "tracker": _http}
+STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {"flooding": _gnutella, "tracker": _http}
