@@ -99,13 +99,13 @@ class _Conductor:
             self.journal.close()
 
     def _phase(self, name: str, work: Callable[[], None]) -> None:
-        begin = self.engine.now() if self.phases else None
+        begin = self.engine.now()
         self.report({"phase": name, "state": "begin"})
         try:
             work()
         finally:
             now = self.engine.now()
-            seconds = round(now - (begin if begin is not None else now), 3)
+            seconds = round(now - begin, 3)
             self.phases.append({"name": name, "seconds": seconds})
             self.journal.event(round(now * 1e9), "", "phase", {"name": name, "seconds": seconds})
             self.report({"phase": name, "state": "end", "seconds": seconds})
