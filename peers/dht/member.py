@@ -1,0 +1,256 @@
+"""What a node does as a member of the overlay: join it, answer questions, keep its table fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from peers.core import Address, Core, Options, Setting
+from peers.dht.lookup import Lookup
+from peers.dht.options import DhtOptions
+from peers.dht.routing_table import RoutingTable
+from peers.dht.rpc import TIMER as RPC_TIMER
+from peers.dht.rpc import Rpc, Rpcs
+from peers.dht.search import Search
+from peers.dht.storage import Storage
+from peers.dht.tokens import Tokens
+from peers.wire import Malformed
+from peers.wire.krpc import (
+    ID_BITS,
+    KINDS,
+    METHOD_UNKNOWN,
+    PROTOCOL_ERROR,
+    SERVER_ERROR,
+    AnnouncePeer,
+    BadQuery,
+    Error,
+    FindNode,
+    GetPeers,
+    Message,
+    NodeInfo,
+    Ping,
+    Query,
+    Response,
+    Unknown,
+    decode_message,
+    encode_message,
+)
+
+MAX_VALUES = 50  # providers in one answer: 50 x 8 bytes and 8 nodes stay within one frame of 1,500 bytes
+MAX_CHECKS = 64  # pings under way to nodes that want a place in the table
+MAX_BOOTSTRAP = 8  # addresses asked at once
+JOIN_RETRY_S, JOIN_RETRY_MAX_S = 1.0, 8.0  # doubling from one to the other while nobody answers
+EXPIRY_SWEEP_S = 60.0
+
+
+class Member(Core):
+    """A node of the DHT without wishes of its own."""
+
+    protocol = "dht"
+    role = "node"
+    Options: ClassVar[type[Options]] = DhtOptions
+    transports = frozenset({"udp"})
+    default_port = 6881
+    bootstrap_from = "members"
+
+    options: DhtOptions
+
+    def __init__(self, setting: Setting, options: DhtOptions | None = None) -> None:
+        super().__init__(setting, options)
+        o = self.options
+        self.id = int(o.node_id, 16) if o.node_id else self.rng.getrandbits(ID_BITS)
+        self.info = NodeInfo(self.id, self.address)
+        self.table = RoutingTable(self.id, o.k, o.good_s, o.backoff_s, self._on_edge)
+        self.rpcs = Rpcs(self, o.rpc_timeout_s, o.retries)
+        self.storage = Storage(o.peer_ttl_s)
+        self.shared: dict[int, str] = {}  # info_hash -> item: what this node itself provides
+        self._tokens = Tokens(self.rng, o.token_rotate_s, self.now)
+        self._checks = 0
+        self._ready = False
+        self._join_retry_s = JOIN_RETRY_S
+        self._join_searches = 0
+
+    # ---- inputs ----
+
+    def on_started(self) -> None:
+        self.set_timer("expiry", EXPIRY_SWEEP_S)
+        if self.options.refresh_s:
+            self.set_timer("refresh", self.options.refresh_s)
+        if self._bootstrap_addresses():
+            self._bootstrap()
+        else:
+            self._become_ready()
+
+    def on_datagram(self, source: Address, data: bytes) -> None:
+        try:
+            transaction, message = decode_message(data)
+        except BadQuery as error:
+            self.malformed(source, str(error))
+            self._reply(source, error.transaction, Error(PROTOCOL_ERROR, str(error)))
+        except Malformed as error:
+            self.malformed(source, str(error))
+        else:
+            if isinstance(message, Response | Error):
+                self._on_reply(source, transaction, message, len(data))
+            else:
+                self._on_query(source, transaction, message, len(data))
+
+    def on_timer(self, name: str) -> None:
+        if name == RPC_TIMER:
+            for rpc in self.rpcs.expire():
+                self._on_silence(rpc)
+        elif name == "join":
+            self._bootstrap()
+        elif name == "join-limit":
+            self._become_ready()
+        elif name == "refresh":
+            self._refresh()
+        elif name == "expiry":
+            self.storage.expire(self.now)
+            self.set_timer("expiry", EXPIRY_SWEEP_S)
+
+    # ---- for operations ----
+
+    def search(
+        self,
+        query: FindNode | GetPeers,
+        done: Callable[[Search], None],
+        op: str | None = None,
+        first_values: bool = False,
+    ) -> Search:
+        """Begin to look for the nodes closest to the query's target; `done` may be called before this returns."""
+        lookup = Lookup(query.target, self.options.k, self.options.alpha, self.info)
+        search = Search(self.rpcs, lookup, query, done, op, first_values)
+        self.table.touch(query.target, self.now)
+        search.start(self.table.seeds(query.target, self.options.k, self.now))
+        return search
+
+    def known_providers(self, info_hash: int) -> list[Address]:
+        """Without asking anybody: ourselves first, then what was announced to us."""
+        own = [self.address] if info_hash in self.shared else []
+        return own + [address for address in self.storage.providers(info_hash, self.now) if address != self.address]
+
+    # ---- questions of others ----
+
+    def _on_query(self, source: Address, transaction: bytes, query: Query | Unknown, size: int) -> None:
+        self.heard(KINDS[type(query)], transaction.hex(), source, size)
+        if isinstance(query, Unknown):
+            self._reply(source, transaction, Error(METHOD_UNKNOWN, f"unknown method {query.method}"))
+            return
+        self._reply(source, transaction, self._answer(query, source))
+        self._check(self.table.asked(NodeInfo(query.sender, source), self.now))
+
+    def _answer(self, query: Query, source: Address) -> Message:
+        if isinstance(query, FindNode):
+            return Response(self.id, nodes=self._closest(query))
+        if isinstance(query, GetPeers):
+            values = self._sample(self.known_providers(query.target))
+            token = self._tokens.issue(source.host, self.now)
+            return Response(self.id, self._closest(query), values or None, token)
+        if isinstance(query, AnnouncePeer):
+            return self._store(query, source)
+        return Response(self.id)
+
+    def _store(self, query: AnnouncePeer, source: Address) -> Message:
+        if not self._tokens.valid(query.token, source.host, self.now):
+            return Error(PROTOCOL_ERROR, "bad token")
+        provider = Address(source.host, source.port if query.implied_port else query.port)
+        if not self.storage.add(query.target, provider, self.now):
+            return Error(SERVER_ERROR, "the storage is full")
+        return Response(self.id)
+
+    def _closest(self, query: FindNode | GetPeers) -> tuple[NodeInfo, ...]:
+        nodes = self.table.closest(query.target, self.options.k + 1)
+        return tuple([node for node in nodes if node.id != query.sender][: self.options.k])
+
+    def _sample(self, providers: list[Address]) -> tuple[Address, ...]:
+        return tuple(self.rng.sample(providers, MAX_VALUES) if len(providers) > MAX_VALUES else providers)
+
+    def _reply(self, to: Address, transaction: bytes, message: Message) -> None:
+        data = encode_message(transaction, message)
+        self.send(to, data)
+        self.sent(KINDS[type(message)], transaction.hex(), to, len(data))
+
+    # ---- answers to our questions ----
+
+    def _on_reply(self, source: Address, transaction: bytes, message: Response | Error, size: int) -> None:
+        rpc = self.rpcs.settle(transaction, source)
+        kind, ident = KINDS[type(message)], transaction.hex()
+        if rpc is None:  # too late, or never asked for
+            self.heard(kind, ident, source, size)
+            return
+        self.heard(kind, ident, source, size, rpc.op, reply=True)
+        if isinstance(message, Error):
+            rpc.done(None)
+            return
+        self._check(self.table.answered(NodeInfo(message.sender, source), self.now))
+        if rpc.node_id is None or rpc.node_id == message.sender:
+            rpc.done(message)
+        else:
+            self._check(self.table.vanished(rpc.node_id))
+            rpc.done(None)
+
+    def _on_silence(self, rpc: Rpc) -> None:
+        if rpc.node_id is not None:
+            self._check(self.table.failed(rpc.node_id, self.now))
+        rpc.done(None)
+
+    def _check(self, node: NodeInfo | None) -> None:
+        """Ping a node on which the table wants to know more; the answer goes to the table as every answer does."""
+        if node is None or self._checks >= MAX_CHECKS or self.rpcs.is_asking(node.id):
+            return
+        self._checks += 1
+        self.rpcs.ask(node.address, node.id, Ping(self.id), self._on_checked)
+
+    def _on_checked(self, _: Response | None) -> None:
+        self._checks -= 1
+
+    def _on_edge(self, remote: Address, up: bool) -> None:
+        self.emit("neighbour", remote=str(remote), up=up)
+
+    # ---- joining and staying ----
+
+    def _bootstrap_addresses(self) -> list[Address]:
+        return [address for address in dict.fromkeys(self.bootstrap) if address != self.address][:MAX_BOOTSTRAP]
+
+    def _bootstrap(self) -> None:
+        """Ask the addresses we were born with for our own id, again and again until somebody answers."""
+        for address in self._bootstrap_addresses():
+            self.rpcs.ask(address, None, FindNode(self.id, self.id), self._on_bootstrap_answer)
+        self.set_timer("join", self._join_retry_s)
+        self._join_retry_s = min(2 * self._join_retry_s, JOIN_RETRY_MAX_S)
+
+    def _on_bootstrap_answer(self, response: Response | None) -> None:
+        if response is None or self._ready or self._join_searches:
+            return
+        self.cancel_timer("join")
+        self.set_timer("join-limit", self.options.lookup_timeout_s)
+        self._join_searches = 1
+        self.search(FindNode(self.id, self.id), self._on_neighbourhood_found)
+
+    def _on_neighbourhood_found(self, _: Search) -> None:
+        """Kademlia section 2.3: then refresh all buckets further away than the closest neighbour."""
+        targets = [self.table.random_id(index, self.rng) for index in range(len(self.table.buckets) - 1)]
+        self._join_searches = len(targets)
+        for target in targets:
+            self.search(FindNode(self.id, target), self._on_bucket_filled)
+        if not targets:
+            self._become_ready()
+
+    def _on_bucket_filled(self, _: Search) -> None:
+        self._join_searches -= 1
+        if not self._join_searches:
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            self.cancel_timer("join-limit")
+            self.emit("ready")
+
+    def _refresh(self) -> None:
+        refresh_s = self.options.refresh_s
+        for target in self.table.idle(self.now, refresh_s, self.rng):
+            self.search(FindNode(self.id, target), lambda _: None)
+        oldest = min(bucket.changed_at for bucket in self.table.buckets)
+        self.set_timer("refresh", oldest + refresh_s - self.now)

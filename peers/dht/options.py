@@ -1,0 +1,42 @@
+"""Parameters of the DHT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from peers.core import Options
+from peers.wire.krpc import ID_BYTES
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class DhtOptions(Options):
+    k: int = _option(8, "contacts in a bucket, nodes in an answer, and nodes that a provider is announced to")
+    alpha: int = _option(3, "questions of a lookup under way at once")
+    node_id: str = _option("", "own id, 40 hexadecimal digits (default: drawn from the seed)")
+    rpc_timeout_s: float = _option(1.0, "wait for an answer this long before asking again")
+    retries: int = _option(1, "times that a question is sent again before its node counts as failed")
+    lookup_timeout_s: float = _option(10.0, "end an operation that has not ended by itself")
+    exhaustive: bool = _option(False, "a lookup goes on to the k closest nodes instead of ending with the first values")
+    good_s: float = _option(900.0, "a contact that was silent for longer is questionable (BEP 5: 15 minutes)")
+    backoff_s: float = _option(5.0, "leave a contact alone so long after it failed to answer, doubling each time")
+    refresh_s: float = _option(900.0, "look up a random id in each bucket that was idle for so long; 0: never")
+    republish_s: float = _option(900.0, "announce what this node provides again after so long; 0: never")
+    peer_ttl_s: float = _option(1800.0, "forget a provider that did not announce itself again for so long")
+    token_rotate_s: float = _option(300.0, "age at which the secret behind the tokens is renewed")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        for name in ("k", "alpha", "rpc_timeout_s", "lookup_timeout_s", "good_s", "peer_ttl_s", "token_rotate_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but has to be above 0")
+        for name in ("retries", "backoff_s", "refresh_s", "republish_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but cannot be negative")
+        digits = "0123456789abcdefABCDEF"
+        if self.node_id and (len(self.node_id) != 2 * ID_BYTES or self.node_id.strip(digits)):
+            raise ValueError(f"node_id is {self.node_id!r}, but has to be {2 * ID_BYTES} hexadecimal digits")

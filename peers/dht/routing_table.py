@@ -1,0 +1,231 @@
+"""The routing table: k-buckets (BEP 5 "Routing Table"; Kademlia sections 2.2, 2.4 and 4.1).
+
+Bucket i holds contacts whose id shares exactly the first i bits with our own; the last bucket holds all that share at
+least as many, our own place included, and is the only one that splits. Every contact has answered us at least once.
+
+    good           heard from within `good_s`
+    questionable   silent for longer; the one silent longest is pinged before a newcomer may take its place
+    bad            failed to answer twice in a row, or once when questionable; gives way to any newcomer, but stays
+                   while there is none (section 4.1), so that a network that comes back is not a network forgotten
+
+A contact that failed is left alone for `backoff_s`, doubling with each failure in a row (section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from peers.core import Address
+from peers.wire.krpc import ID_BITS, NodeInfo
+
+BAD_AFTER = 2  # questions in a row without an answer; BEP 5: "multiple"
+
+
+@dataclass(slots=True)
+class Contact:
+    id: int
+    address: Address
+    heard_at: float
+    failures: int = 0  # questions in a row that it did not answer
+    locked_until: float = 0.0
+
+    @property
+    def bad(self) -> bool:
+        return self.failures >= BAD_AFTER
+
+    @property
+    def info(self) -> NodeInfo:
+        return NodeInfo(self.id, self.address)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """`contacts` and `replacements` are in the order in which they were last heard from, oldest first."""
+
+    changed_at: float
+    contacts: dict[int, Contact] = field(default_factory=dict)
+    replacements: dict[int, Address] = field(default_factory=dict)
+
+
+class RoutingTable:
+    """Contacts come and go by what they do: `answered`, `asked`, `failed`, `vanished`.
+
+    Each of these returns a node to ping, or None: a newcomer that could have a place, or a contact that may have to
+    give up its own. `on_edge(address, up)` is told when a contact becomes usable, and when it is bad or gone.
+    """
+
+    def __init__(
+        self, own_id: int, k: int, good_s: float, backoff_s: float, on_edge: Callable[[Address, bool], None]
+    ) -> None:
+        self.own_id = own_id
+        self.buckets = [Bucket(changed_at=0.0)]
+        self._k = k
+        self._good_s = good_s
+        self._backoff_s = backoff_s
+        self._on_edge = on_edge
+
+    def __iter__(self) -> Iterator[Contact]:
+        return (contact for bucket in self.buckets for contact in bucket.contacts.values())
+
+    def __len__(self) -> int:
+        return sum(len(bucket.contacts) for bucket in self.buckets)
+
+    def get(self, node_id: int) -> Contact | None:
+        return self._bucket(node_id).contacts.get(node_id)
+
+    def closest(self, target: int, count: int) -> list[NodeInfo]:
+        """The `count` contacts closest to `target` that are not bad: what others are told."""
+        usable = {contact.id: contact for contact in self if contact.failures < BAD_AFTER}
+        return [usable[node_id].info for node_id in sorted(usable, key=target.__xor__)[:count]]
+
+    def seeds(self, target: int, count: int, now: float) -> list[NodeInfo]:
+        """Where our own lookups begin: the closest that are not to be left alone, or all when there is no such."""
+        contacts = [contact for contact in self if contact.locked_until <= now] or list(self)
+        contacts.sort(key=lambda contact: contact.id ^ target)
+        return [contact.info for contact in contacts[:count]]
+
+    # ---- what contacts do ----
+
+    def answered(self, node: NodeInfo, now: float) -> NodeInfo | None:
+        """It answered a question of ours: the one way into the table."""
+        if node.id == self.own_id:
+            return None
+        bucket = self._bucket(node.id)
+        contact = bucket.contacts.get(node.id)
+        if contact is None:
+            return self._insert(node, now)
+        if contact.address != node.address and not contact.bad:
+            return None  # a stranger that claims a living contact's id
+        if contact.bad:
+            self._on_edge(node.address, True)
+        contact.address, contact.heard_at, contact.failures, contact.locked_until = node.address, now, 0, 0.0
+        bucket.contacts[node.id] = bucket.contacts.pop(node.id)
+        bucket.changed_at = now
+        return self._challenge(bucket, now)
+
+    def asked(self, node: NodeInfo, now: float) -> NodeInfo | None:
+        """It asked us something, so it lives; whether we can reach it, only an answer will tell."""
+        if node.id == self.own_id:
+            return None
+        bucket = self._bucket(node.id)
+        contact = bucket.contacts.get(node.id)
+        if contact is None:
+            return node if self._has_place(bucket) else self._wait(bucket, node, now)
+        if contact.address != node.address:
+            return None
+        if contact.bad:
+            return node  # back, perhaps: a cut may let pass one direction only
+        contact.heard_at, contact.locked_until = now, 0.0
+        bucket.contacts[node.id] = bucket.contacts.pop(node.id)
+        return None
+
+    def failed(self, node_id: int, now: float) -> NodeInfo | None:
+        """It did not answer a question, repetitions included."""
+        bucket = self._bucket(node_id)
+        contact = bucket.contacts.get(node_id)
+        if contact is None:
+            bucket.replacements.pop(node_id, None)
+            return None
+        was_bad = contact.bad
+        contact.failures += 1 if contact.heard_at + self._good_s >= now else BAD_AFTER
+        contact.locked_until = now + min(self._backoff_s * 2 ** min(contact.failures - 1, 16), self._good_s)
+        if contact.bad and not was_bad:
+            self._on_edge(contact.address, False)
+        return self._promote(bucket) if contact.bad else None
+
+    def vanished(self, node_id: int) -> NodeInfo | None:
+        """At its address there is another node now."""
+        bucket = self._bucket(node_id)
+        bucket.replacements.pop(node_id, None)
+        contact = bucket.contacts.pop(node_id, None)
+        if contact is None:
+            return None
+        if not contact.bad:
+            self._on_edge(contact.address, False)
+        return self._promote(bucket)
+
+    # ---- refresh ----
+
+    def idle(self, now: float, idle_s: float, rng: Random) -> list[int]:
+        """For each bucket without a change for `idle_s` one random id in its range (BEP 5)."""
+        return [
+            self.random_id(index, rng)
+            for index, bucket in enumerate(self.buckets)
+            if bucket.changed_at + idle_s <= now
+        ]  # fmt: skip
+
+    def random_id(self, index: int, rng: Random) -> int:
+        """An id in the range of bucket `index`."""
+        free_bits = ID_BITS - index
+        prefix = self.own_id >> free_bits << free_bits
+        if index == len(self.buckets) - 1:
+            return prefix | rng.getrandbits(free_bits)
+        other_side = ~self.own_id & (1 << free_bits - 1)  # the first bit that differs from ours
+        return prefix | other_side | rng.getrandbits(free_bits - 1)
+
+    def touch(self, target: int, now: float) -> None:
+        """A lookup in this bucket's range has been made."""
+        self._bucket(target).changed_at = now
+
+    # ---- inside ----
+
+    def _bucket(self, node_id: int) -> Bucket:
+        shared_bits = ID_BITS - (node_id ^ self.own_id).bit_length()
+        return self.buckets[min(shared_bits, len(self.buckets) - 1)]
+
+    def _has_place(self, bucket: Bucket) -> bool:
+        room = len(bucket.contacts) < self._k or any(contact.bad for contact in bucket.contacts.values())
+        return room or (bucket is self.buckets[-1] and len(self.buckets) < ID_BITS)
+
+    def _insert(self, node: NodeInfo, now: float) -> NodeInfo | None:
+        bucket = self._bucket(node.id)
+        while len(bucket.contacts) >= self._k:
+            bad = next((contact for contact in bucket.contacts.values() if contact.bad), None)
+            if bad is not None:
+                del bucket.contacts[bad.id]
+            elif bucket is self.buckets[-1] and len(self.buckets) < ID_BITS:
+                self._split()
+                bucket = self._bucket(node.id)
+            else:
+                return self._wait(bucket, node, now)
+        bucket.replacements.pop(node.id, None)
+        bucket.contacts[node.id] = Contact(node.id, node.address, now)
+        bucket.changed_at = now
+        self._on_edge(node.address, True)
+        return None
+
+    def _split(self) -> None:
+        old, index = self.buckets[-1], len(self.buckets) - 1
+        new = Bucket(old.changed_at)
+        self.buckets.append(new)
+
+        def moves(node_id: int) -> bool:
+            return ID_BITS - (node_id ^ self.own_id).bit_length() > index
+
+        new.contacts = {node_id: contact for node_id, contact in old.contacts.items() if moves(node_id)}
+        new.replacements = {node_id: address for node_id, address in old.replacements.items() if moves(node_id)}
+        for node_id in new.contacts:
+            del old.contacts[node_id]
+        for node_id in new.replacements:
+            del old.replacements[node_id]
+
+    def _wait(self, bucket: Bucket, node: NodeInfo, now: float) -> NodeInfo | None:
+        """Into the replacement cache, the newest last."""
+        bucket.replacements.pop(node.id, None)
+        bucket.replacements[node.id] = node.address
+        if len(bucket.replacements) > self._k:
+            del bucket.replacements[next(iter(bucket.replacements))]
+        return self._challenge(bucket, now)
+
+    def _challenge(self, bucket: Bucket, now: float) -> NodeInfo | None:
+        """While others wait for a place, the questionable contact silent longest has to prove that it lives."""
+        oldest = next(iter(bucket.contacts.values()))
+        return oldest.info if bucket.replacements and oldest.heard_at + self._good_s < now else None
+
+    def _promote(self, bucket: Bucket) -> NodeInfo | None:
+        """The newest node of the replacement cache; it gets the place when it answers."""
+        if not bucket.replacements:
+            return None
+        return NodeInfo(*bucket.replacements.popitem())

@@ -1,0 +1,251 @@
+"""KRPC, the messages of the BitTorrent DHT (BEP 5): a bencoded dictionary in one datagram.
+
+160-bit strings (node ids, info_hashes, targets) are integers here, because all that is done with them is XOR.
+Keys that a message need not have ("v", "ip", "ro", "want") are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from peers.core import Address
+from peers.wire import Malformed
+from peers.wire.bencode import Value, decode_dict, encode
+from peers.wire.compact import IPV4_SIZE, IPV6_SIZE, pack_address, unpack_address
+
+ID_BITS = 160
+ID_BYTES = ID_BITS // 8
+NODE_SIZE = ID_BYTES + IPV4_SIZE
+MAX_TRANSACTION = 32  # bytes; BEP 5 expects two
+MAX_TOKEN = 128
+
+GENERIC_ERROR, SERVER_ERROR, PROTOCOL_ERROR, METHOD_UNKNOWN = 201, 202, 203, 204
+
+
+class NodeInfo(NamedTuple):
+    """A node as others tell of it ("compact node info")."""
+
+    id: int
+    address: Address
+
+
+class Ping(NamedTuple):
+    sender: int
+
+
+class FindNode(NamedTuple):
+    sender: int
+    target: int
+
+
+class GetPeers(NamedTuple):
+    sender: int
+    target: int  # the info_hash
+
+
+class AnnouncePeer(NamedTuple):
+    """With `implied_port` the port that the datagram came from counts, not `port`."""
+
+    sender: int
+    target: int  # the info_hash
+    port: int
+    token: bytes
+    implied_port: bool = False
+
+
+class Unknown(NamedTuple):
+    """A query by a method that this codec does not know, to be answered with error 204."""
+
+    method: str
+
+
+class Response(NamedTuple):
+    """The answer to any query: of ping and announce_peer only the sender, of find_node also `nodes`, ..."""
+
+    sender: int
+    nodes: tuple[NodeInfo, ...] | None = None
+    values: tuple[Address, ...] | None = None
+    token: bytes | None = None
+
+
+class Error(NamedTuple):
+    code: int
+    text: str
+
+
+Query = Ping | FindNode | GetPeers | AnnouncePeer
+Message = Query | Unknown | Response | Error
+
+# What a message is called: of a query, the method.
+KINDS: Mapping[type[Message], str] = {
+    Ping: "ping",
+    FindNode: "find_node",
+    GetPeers: "get_peers",
+    AnnouncePeer: "announce_peer",
+    Unknown: "unknown",
+    Response: "response",
+    Error: "error",
+}
+
+
+class BadQuery(Malformed):
+    """A query that cannot be carried out, but whose transaction is known, so that error 203 can be the answer."""
+
+    def __init__(self, transaction: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.transaction = transaction
+
+
+def encode_message(transaction: bytes, message: Message) -> bytes:
+    if isinstance(message, Response):
+        body: dict[bytes, Value] = {b"r": _results(message), b"t": transaction, b"y": b"r"}
+    elif isinstance(message, Error):
+        body = {b"e": [message.code, message.text.encode()], b"t": transaction, b"y": b"e"}
+    elif isinstance(message, Unknown):
+        raise ValueError("an unknown method is only ever received")
+    else:
+        body = {b"a": _arguments(message), b"q": KINDS[type(message)].encode(), b"t": transaction, b"y": b"q"}
+    return encode(body)
+
+
+def decode_message(data: bytes) -> tuple[bytes, Message]:
+    """The transaction id and the message. Raises BadQuery, Malformed."""
+    body = decode_dict(data)
+    transaction = _bytes(body, b"t")
+    if len(transaction) > MAX_TRANSACTION:
+        raise Malformed("the transaction id is too long")
+    kind = body.get(b"y")
+    if kind == b"r":
+        return transaction, _response(_mapping(body, b"r"))
+    if kind == b"q":
+        try:
+            return transaction, _query(_bytes(body, b"q"), _mapping(body, b"a"))
+        except Malformed as error:
+            raise BadQuery(transaction, str(error)) from error
+    if kind == b"e":
+        return transaction, _error(body)
+    raise Malformed("the message is no query, response or error")
+
+
+def pack_id(number: int) -> bytes:
+    return number.to_bytes(ID_BYTES, "big")
+
+
+@lru_cache(maxsize=4096)  # nodes are told of again and again
+def pack_node(node: NodeInfo) -> bytes:
+    return pack_id(node.id) + pack_address(node.address)
+
+
+@lru_cache(maxsize=4096)
+def unpack_node(data: bytes) -> NodeInfo:
+    return NodeInfo(int.from_bytes(data[:ID_BYTES], "big"), unpack_address(data[ID_BYTES:]))
+
+
+def _arguments(query: Query) -> dict[bytes, Value]:
+    arguments: dict[bytes, Value] = {b"id": pack_id(query.sender)}
+    if isinstance(query, FindNode):
+        arguments[b"target"] = pack_id(query.target)
+    elif isinstance(query, GetPeers):
+        arguments[b"info_hash"] = pack_id(query.target)
+    elif isinstance(query, AnnouncePeer):
+        arguments[b"implied_port"] = int(query.implied_port)
+        arguments[b"info_hash"] = pack_id(query.target)
+        arguments[b"port"] = query.port
+        arguments[b"token"] = query.token
+    return arguments
+
+
+def _results(response: Response) -> dict[bytes, Value]:
+    results: dict[bytes, Value] = {b"id": pack_id(response.sender)}
+    if response.nodes is not None:
+        results[b"nodes"] = b"".join([pack_node(node) for node in response.nodes])
+    if response.values is not None:
+        results[b"values"] = [pack_address(address) for address in response.values]
+    if response.token is not None:
+        results[b"token"] = response.token
+    return results
+
+
+def _query(method: bytes, arguments: Mapping[bytes, Any]) -> Query | Unknown:
+    if method == b"find_node":
+        return FindNode(_id(arguments, b"id"), _id(arguments, b"target"))
+    if method == b"get_peers":
+        return GetPeers(_id(arguments, b"id"), _id(arguments, b"info_hash"))
+    if method == b"ping":
+        return Ping(_id(arguments, b"id"))
+    if method == b"announce_peer":
+        return _announce_peer(arguments)
+    return Unknown(method[:40].decode("latin-1"))
+
+
+def _announce_peer(arguments: Mapping[bytes, Any]) -> AnnouncePeer:
+    implied = arguments.get(b"implied_port", 0) not in (0, b"")
+    port = arguments.get(b"port")
+    token = _bytes(arguments, b"token")
+    if not implied and (not isinstance(port, int) or not 0 < port < 65536):
+        raise Malformed("the port is no number from 1 to 65535")
+    if len(token) > MAX_TOKEN:
+        raise Malformed("the token is too long")
+    usable_port = port if isinstance(port, int) and 0 < port < 65536 else 0
+    return AnnouncePeer(_id(arguments, b"id"), _id(arguments, b"info_hash"), usable_port, token, implied)
+
+
+def _response(results: Mapping[bytes, Any]) -> Response:
+    sender = _id(results, b"id")
+    nodes = _nodes(_bytes(results, b"nodes")) if b"nodes" in results else None
+    values = _values(results[b"values"]) if b"values" in results else None
+    token = _bytes(results, b"token") if b"token" in results else None
+    if token is not None and len(token) > MAX_TOKEN:
+        raise Malformed("the token is too long")
+    return Response(sender, nodes, values, token)
+
+
+def _error(body: Mapping[bytes, Any]) -> Error:
+    error = body.get(b"e")
+    if (
+        not isinstance(error, list)
+        or len(error) < 2
+        or not isinstance(error[0], int)
+        or not isinstance(error[1], bytes)
+    ):
+        raise Malformed("the error is not a list of code and text")
+    return Error(error[0], error[1][:200].decode("utf-8", "replace"))
+
+
+def _nodes(data: bytes) -> tuple[NodeInfo, ...]:
+    if len(data) % NODE_SIZE:
+        raise Malformed(f"{len(data)} bytes are no whole number of compact nodes")
+    nodes = (unpack_node(data[at : at + NODE_SIZE]) for at in range(0, len(data), NODE_SIZE))
+    return tuple([node for node in nodes if node.address.port])
+
+
+def _values(values: object) -> tuple[Address, ...]:
+    if not isinstance(values, list) or not all(
+        isinstance(v, bytes) and len(v) in (IPV4_SIZE, IPV6_SIZE) for v in values
+    ):
+        raise Malformed("the values are no list of compact addresses")
+    addresses = [unpack_address(value) for value in values]
+    return tuple([address for address in addresses if address.port])
+
+
+def _id(fields: Mapping[bytes, Any], key: bytes) -> int:
+    value = fields.get(key)
+    if not isinstance(value, bytes) or len(value) != ID_BYTES:
+        raise Malformed(f"{key.decode()} is no string of {ID_BYTES} bytes")
+    return int.from_bytes(value, "big")
+
+
+def _bytes(fields: Mapping[bytes, Any], key: bytes) -> bytes:
+    value = fields.get(key)
+    if not isinstance(value, bytes):
+        raise Malformed(f"{key.decode()} is missing or no string")
+    return value
+
+
+def _mapping(fields: Mapping[bytes, Any], key: bytes) -> Mapping[bytes, Any]:
+    value = fields.get(key)
+    if not isinstance(value, dict):
+        raise Malformed(f"{key.decode()} is missing or no dictionary")
+    return value
