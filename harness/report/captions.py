@@ -1,0 +1,144 @@
+"""One sentence under each figure that says what to see there, with the numbers of this very run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from harness.analysis.dataset import Dataset
+from harness.analysis.metrics import METRICS
+from harness.analysis.windows import Window
+from harness.plots.panels import phases
+
+Caption = Callable[[Dataset], str]
+
+
+def success_over_time(data: Dataset) -> str:
+    worst = _worst(data)
+    rates = _each(data, "success_rate", worst, "{:.0%}")
+    before = next((w for w in data.windows if w.kind == "before"), None)
+    text = f"Lookups that succeed {_when(worst)}: {rates}"
+    if before and before.to_s != worst.to_s:
+        text += f"; before any fault: {_each(data, 'success_rate', before, '{:.0%}')}"
+    return f"{text}. Each point is a few seconds; bands are 95 % intervals; grey is where faults are active."
+
+
+def _worst(data: Dataset) -> Window:
+    """The stretch in which fewest lookups succeed over all overlays."""
+    candidates = [w for w in data.windows if w.kind == "segment"] or list(data.windows[:1])
+    rated = [(METRICS["success_rate"](data.within(w)), w) for w in candidates]
+    known = [(rate, number) for number, (rate, _) in enumerate(rated) if not math.isnan(rate)]
+    return candidates[min(known)[1]] if known else candidates[0]
+
+
+def overlay_map(data: Dataset) -> str:
+    during = next((w for w in phases(data) if w.kind == "fault"), phases(data)[0])
+    parts = [(overlay, data.within(during, overlay).parts) for overlay in data.overlays]
+    told = ", ".join(f"{overlay} into {len(found)}" for overlay, found in parts)
+    lost = [overlay for overlay, found in parts if len(found) > 1]
+    verb = "fell apart" if lost else "stayed whole"
+    return (
+        f"Lines join peers between whom a message arrived, over the links in grey. {_when(during).capitalize()} the "
+        f"overlays {verb}: {told} part{'s' if lost else ''} (colour and shape of the dots)."
+    )
+
+
+def latency_cdf(data: Dataset) -> str:
+    medians = _each(data, "latency_p50_ms", data.windows[0], "{:.0f} ms")
+    tails = _each(data, "latency_p90_ms", data.windows[0], "{:.0f} ms")
+    return (
+        f"Median of answered lookups over the whole run: {medians}; nine of ten within {tails}. Each curve ends at the "
+        "share that was answered at all."
+    )
+
+
+def cost_per_lookup(data: Dataset) -> str:
+    run = data.windows[0]
+    messages = _each(data, "messages_per_lookup", run, "{:.3g}")
+    sizes = _each(data, "bytes_per_lookup", run, "{:,.0f}")
+    return (
+        f"Messages that one lookup causes, on average: {messages}; bytes without headers: {sizes}. "
+        "Boxes hold the middle half of all lookups, whiskers nine of ten; answers out of a peer's own store are no part."
+    )
+
+
+def hops(data: Dataset) -> str:
+    return f"Overlay hops to the answer, on average: {_each(data, 'hops_mean', data.windows[0], '{:.1f}')}."
+
+
+def lookups_raster(data: Dataset) -> str:
+    lookups = data.view().lookups
+    failed = lookups[~lookups["ok"].astype(bool)]
+    text = f"{len(lookups):,} lookups, {len(failed):,} of them failed (red crosses)"
+    if len(failed):
+        reason, count = next(iter(failed["reason"].value_counts().items()))
+        text += f", most often with “{reason}” ({count / len(failed):.0%})"
+    return f"{text}. Every row is a host; the same lookups are asked of each overlay at the same moments."
+
+
+def traffic_over_time(data: Dataset) -> str:
+    total = data.traffic[(data.traffic["kind"] == "host") & (data.traffic["direction"] == "sent")]
+    mean = {
+        overlay: total[total["overlay"] == overlay]["bytes"].sum() * 8e-3 / max(data.end_s, 1.0)
+        for overlay in data.overlays
+    }
+    told = _list([f"{overlay} {rate:.3g} kbit/s" for overlay, rate in mean.items()])
+    return f"All hosts together send, on average: {told}. Two seconds are averaged for each point."
+
+
+def traffic_by_place(data: Dataset) -> str:
+    run = data.windows[0]
+    busiest = data.traffic[data.traffic["kind"] == "link"].groupby("name", observed=True)["bytes"].sum()
+    shares = _each(data, "load_max_share", run, "{:.0%}")
+    link = f"The busiest link is {busiest.idxmax()}. " if len(busiest) else ""
+    return f"{link}Share of an overlay's messages that pass its busiest peer: {shares}."
+
+
+def fidelity(data: Dataset) -> str:
+    parts = []
+    for phase, words in (("before", "on the idle network"), ("during", "while the experiment ran")):
+        errors = data.paths.loc[data.paths["phase"] == phase, "error_ms"].dropna().abs()
+        if len(errors):
+            parts.append(f"{errors.median():.2f} ms {words} (largest {errors.max():.2f} ms, {len(errors)} paths)")
+    return f"Error of the median one-way delay: {_list(parts)}. Points belong on the line, into the band, onto the bar."
+
+
+def machine(data: Dataset) -> str:
+    table = data.pressure[(data.pressure["t_s"] >= 0) & (data.pressure["t_s"] <= data.end_s)]
+    parts = []
+    if "cpu_busy_pct" in table:
+        parts.append(f"processors were busy {table['cpu_busy_pct'].mean():.0f} % of the time")
+    if "late_p99_ms" in table:
+        parts.append(
+            f"delay lines let 99 % of packets go within {table['late_p99_ms'].median():.2f} ms of their moment"
+        )
+    return f"{_list(parts).capitalize()}."
+
+
+CAPTIONS: dict[str, Caption] = {
+    "success_over_time": success_over_time,
+    "overlay_map": overlay_map,
+    "latency_cdf": latency_cdf,
+    "cost_per_lookup": cost_per_lookup,
+    "hops": hops,
+    "lookups_raster": lookups_raster,
+    "traffic_over_time": traffic_over_time,
+    "traffic_by_place": traffic_by_place,
+    "fidelity": fidelity,
+    "machine": machine,
+}
+
+
+def _each(data: Dataset, metric: str, window: Window, form: str) -> str:
+    """ "flooding 12, tracker 2 and dht 9": one metric of every overlay that has it."""
+    values = [(overlay, METRICS[metric](data.within(window, overlay))) for overlay in data.overlays]
+    return _list([f"{overlay} {form.format(value)}" for overlay, value in values if not math.isnan(value)]) or "unknown"
+
+
+def _when(window: Window) -> str:
+    span = f"{window.from_s:.0f} to {window.to_s:.0f} s"
+    return "over the whole run" if window.kind == "run" else f"from {span} ({window.label})"
+
+
+def _list(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
