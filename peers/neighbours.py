@@ -216,7 +216,8 @@ class NeighbourCore(Core):
             return
         self.edges[name] = neighbour.conn
         self.failures.pop(name, None)
-        self.known.add(name)
+        if name in self.wanted:  # only those, for others choose their names themselves and could go on for ever
+            self.known.add(name)
         self.emit("neighbour", remote=str(name), up=True)
 
     def _forget(self, neighbour: Neighbour, reason: str) -> None:

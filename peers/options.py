@@ -6,6 +6,7 @@ import argparse
 import os
 import socket
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from peers.core import Address, Core
@@ -38,9 +39,7 @@ def parse(argv: list[str]) -> Arguments:
         raise SystemExit(0 if argv else 2)
     protocol, *rest = argv
     if protocol not in PROTOCOLS:
-        argparse.ArgumentParser(prog="python3 -m peers").error(
-            f"there is no protocol {protocol!r}: choose from {', '.join(PROTOCOLS)}"
-        )
+        _OUTERMOST.error(f"there is no protocol {protocol!r}: choose from {', '.join(PROTOCOLS)}")
     role = _role(protocol, rest)
     core = load(protocol, role)
     if "-h" in rest or "--help" in rest:
@@ -71,17 +70,28 @@ def full_help(protocol: str, role: str) -> str:
     parts = [_parser(protocol, load(protocol, role)).format_help()]
     for other in roles(protocol):
         if other != role:
-            bare = argparse.ArgumentParser(add_help=False, usage=argparse.SUPPRESS)
+            bare = argparse.ArgumentParser(add_help=False, usage=argparse.SUPPRESS, formatter_class=_Help)
             _add_options(bare, load(protocol, other))
             parts.append(bare.format_help())
     return "\n".join(parts).rstrip()
 
 
 def _role(protocol: str, rest: list[str]) -> str:
-    early = argparse.ArgumentParser(prog=f"python3 -m peers {protocol}", add_help=False, allow_abbrev=False)
-    early.add_argument("--role", choices=roles(protocol), default=roles(protocol)[0])
-    role: str = early.parse_known_args(rest)[0].role
-    return role
+    """The role decides which flags there are, so it is looked for before they are read; mistakes are told by then."""
+    asked = [after for flag, after in pairwise(rest) if flag == "--role"]
+    asked += [part.removeprefix("--role=") for part in rest if part.startswith("--role=")]
+    return asked[-1] if asked and asked[-1] in roles(protocol) else roles(protocol)[0]
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Of fixed width: asking the terminal would load shutil and what it needs into every peer."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=110, max_help_position=30)
+
+
+# made when this is imported, so that what argparse loads at its first use is there before peers are forked
+_OUTERMOST = argparse.ArgumentParser(prog="python3 -m peers", formatter_class=_Help)
 
 
 def _parser(protocol: str, core: type[Core]) -> argparse.ArgumentParser:
@@ -89,7 +99,7 @@ def _parser(protocol: str, core: type[Core]) -> argparse.ArgumentParser:
         prog=f"python3 -m peers {protocol}",
         description=_summary(core),
         epilog=COMMANDS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     add = parser.add_argument
