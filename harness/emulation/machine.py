@@ -58,12 +58,13 @@ def facts() -> dict[str, Any]:
         "processors": len(os.sched_getaffinity(0)),
         "memory_mb": memory_kb // 1024,
         "python": platform.python_version(),
-        "mininet": _mininet(),
+        "mininet": mininet_version(),
         "pressure_stall": _waited_us() is not None,
     }
 
 
-def _mininet() -> str:
+def mininet_version() -> str:
+    """Raises ImportError."""
     from mininet.net import VERSION
 
     return str(VERSION)

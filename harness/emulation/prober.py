@@ -19,7 +19,7 @@ from harness.plan.model import Plan
 PORT = 7
 MARK = b"p2p-probe"
 _PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")
-_SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS = 35
 _STAMP = struct.Struct("=qq")
 _UNREACHABLE = 101, 113, 100, 111, 19  # ENETUNREACH, EHOSTUNREACH, ENETDOWN, ECONNREFUSED, ENODEV: a path that is cut
 
@@ -58,7 +58,7 @@ class Prober:
                 return arrivals
             except ConnectionRefusedError:
                 continue  # an ICMP answer to a probe of ours, reported here
-            received = _monotonic(ancillary)
+            received = arrival_ns(ancillary)
             if len(data) == _PAYLOAD.size and data.startswith(MARK):
                 _, token, sent = _PAYLOAD.unpack(data)
                 source = self.by_address.get(sender[0], "")
@@ -68,7 +68,7 @@ class Prober:
         if host not in self.sockets:
             with self.namespaces.inside(host):
                 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             try:
                 sock.bind((self.plan.node[host].address, PORT))
             except OSError as error:
@@ -86,11 +86,11 @@ class Prober:
         self.host_of.clear()
 
 
-def _monotonic(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The kernel's stamp, which is of the wall clock, on the run's clock."""
+def arrival_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp of a received datagram, which is of the wall clock, on the run's clock."""
     now, wall = time.monotonic_ns(), time.time_ns()
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = _STAMP.unpack_from(data)
             stamp: int = seconds * 1_000_000_000 + nanoseconds
             return now - (wall - stamp)

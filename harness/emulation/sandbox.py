@@ -48,6 +48,7 @@ def enter(lifeline: int | None = None, foreground: bool = False) -> None:
     Raises EnvironmentUnfit, in the calling process, which can do nothing more than tell it.
     """
     uid, gid = os.geteuid(), os.getegid()
+    os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # nft, iptables: not on every user's
     sys.stdout.flush()
     sys.stderr.flush()
     _leave_old_namespaces(uid, gid)

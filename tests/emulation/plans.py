@@ -38,7 +38,7 @@ def pair(ab: Impairment = PERFECT, ba: Impairment | None = None, **network: Any)
 def star(
     hosts: int, shape: Impairment = PERFECT, centre: str = ROUTER, peers: Sequence[PeerPlan] = (), **network: Any
 ) -> Plan:
-    """Hosts h1, h2, ... with links l1, l2, ... to one router (or switch) called hub; direction ab is away from hosts."""
+    """Hosts h1, h2, ... with links l1, l2, ... to one router (or switch) called hub; ab leads away from hosts."""
     nodes = [Node(f"h{number}", HOST) for number in range(1, hosts + 1)]
     links = [Link(f"l{number}", f"h{number}", "hub", shape, shape) for number in range(1, hosts + 1)]
     return plan_of([Node("hub", centre), *nodes], links, peers, **network)
