@@ -113,3 +113,14 @@ def _skip(data: bytes, at: int) -> int:
         if depth <= 0:
             return at
     raise CutShort("the data ends early")
+
+
+def encode(value: Any) -> bytes:
+    """Bencode an int, bytes, list or dict (keys are sorted)."""
+    if isinstance(value, int):
+        return b"i%de" % value
+    if isinstance(value, bytes):
+        return b"%d:%s" % (len(value), value)
+    if isinstance(value, list):
+        return b"l" + b"".join(map(encode, value)) + b"e"
+    return b"d" + b"".join(encode(key) + encode(value[key]) for key in sorted(value)) + b"e"

@@ -102,7 +102,7 @@ def _scan(raw: bytes | mmap.mmap, path: Path) -> tuple[list[int], list[int], boo
             _check_section(raw, at, block_type, path)
             others.append(at)
         at += length
-    return packets, others, at != size
+    return packets, others, at != size or not size
 
 
 def _check_section(raw: bytes | mmap.mmap, at: int, block_type: int, path: Path) -> None:
