@@ -18,6 +18,15 @@ def pack_address(address: Address) -> bytes:
     return inet_pton(family, address.host) + address.port.to_bytes(2, "big")
 
 
+def is_literal(host: str) -> bool:
+    """Whether this is an IP address rather than a name, or rubbish."""
+    try:
+        pack_address(Address(host, 0))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 @lru_cache(maxsize=4096)
 def unpack_address(data: bytes) -> Address:
     """Raises Malformed unless `data` has 6 or 18 bytes."""
