@@ -153,12 +153,24 @@ class Options:
 
 @dataclass
 class Setting:
-    """What a core is given at birth."""
+    """What a core is given at birth.
+
+    `identity` draws what a peer keeps when it is started again (its id), and nothing else; `rng` draws the rest, which
+    must be new after a restart: whoever draws the same GUIDs again is taken for its own echo.
+    """
 
     address: Address
     bootstrap: tuple[Address, ...] = ()
     rng: Random = field(default_factory=Random)
     trace: bool = True
+    identity: Random = field(default_factory=Random)
+
+    @classmethod
+    def seeded(
+        cls, address: Address, bootstrap: tuple[Address, ...], seed: int, restart: int = 0, trace: bool = True
+    ) -> Setting:
+        """A setting whose chance comes from a seed and from how often the peer was started before."""
+        return cls(address, bootstrap, Random(f"{seed}/{restart}"), trace, Random(seed))
 
 
 class Core:
@@ -181,6 +193,7 @@ class Core:
         self.address = setting.address
         self.bootstrap = setting.bootstrap
         self.rng = setting.rng
+        self.identity = setting.identity
         self.trace = setting.trace
         self.options = options if options is not None else self.Options()
         self.now = 0.0

@@ -16,7 +16,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from random import Random
 from typing import Any
 
 from peers import core as io
@@ -45,7 +44,8 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         print(f"peers: cannot listen on {arguments.listen}: {error.strerror or error}", file=sys.stderr)
         return UNAVAILABLE
-    setting = io.Setting(address, arguments.bootstrap, Random(arguments.seed), arguments.trace)
+    chance = (arguments.seed, arguments.restart)
+    setting = io.Setting.seeded(address, arguments.bootstrap, *chance, trace=arguments.trace)
     try:
         core = arguments.core(setting, arguments.options)
     except ValueError as error:

@@ -27,6 +27,7 @@ class Arguments:
     listen: Address
     bootstrap: tuple[Address, ...]
     seed: int
+    restart: int
     trace: bool
     max_streams: int
     options: CoreOptions
@@ -51,6 +52,7 @@ def parse(argv: list[str]) -> Arguments:
         listen=given.listen,
         bootstrap=tuple(given.bootstrap),
         seed=given.seed if given.seed is not None else int.from_bytes(os.urandom(8), "big"),
+        restart=given.restart,
         trace=given.trace,
         max_streams=given.max_streams,
         options=core.Options(**{field.name: getattr(given, f"option_{field.name}") for field in fields(core.Options)}),
@@ -109,6 +111,8 @@ def _parser(protocol: str, core: type[Core]) -> argparse.ArgumentParser:
     add("--bootstrap", type=_remote, action="append", default=[], metavar="ADDRESS:PORT",
         help="a peer to start from; may be given several times")  # fmt: skip
     add("--seed", type=int, help="of everything random in the protocol (default: drawn by the system)")
+    add("--restart", type=int, default=0, metavar="N",
+        help="how often it was started before: with the same seed its id stays, the rest is new")  # fmt: skip
     add("--no-trace", dest="trace", action="store_false", help="no sent and received events")
     add("--max-streams", type=_positive, default=512, metavar="N",
         help="connections accepted at the same time (default: %(default)s)")  # fmt: skip

@@ -42,6 +42,7 @@ class MininetEngine:
         self.facts: dict[str, Any] = {"clock": clock, **machine.facts()}
         self.epoll = select.epoll()
         self.processes = Processes(run_dir, self.epoll, spawned)
+        self._starts: dict[str, int] = {}  # how often each peer was started again
         self.network: Network | None = None
         self.capture: capture.Capture | None = None
         self.machine = machine.Pressure()
@@ -113,7 +114,9 @@ class MininetEngine:
         for name in peers:
             peer = self.plan.peer[name]
             namespace = self._built().namespaces[peer.host].descriptor
-            self.processes.start(name, peer.host, namespace, {"argv": peer.argv}, disk)
+            restart = self._starts[name] = self._starts.get(name, -1) + 1
+            again = ["--restart", str(restart)] if restart else []
+            self.processes.start(name, peer.host, namespace, {"argv": [*peer.argv, *again]}, disk)
 
     def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
         return self.processes.command(peer, {"op": op, "verb": verb, **args})

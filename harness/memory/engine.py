@@ -31,11 +31,12 @@ class MemoryEngine:
         self.clock = Clock()
         self.clock.now = BOOT_S
         self.peers: dict[str, MemoryPeer] = {}
+        self.starts: dict[str, int] = {}  # how often each was started again
         self._notices: list[Notice] = []
 
     def build(self, say: Say) -> None:
         refuse_unmodelled(self.plan)
-        self.network = Network(self.plan)
+        self.network = Network(self.plan, self.clock)
         self.world = World(self.clock, self.network, {}, self._tell, self._exited, self.run_dir.logs)
         say(f"{len(self.plan.nodes)} nodes and {len(self.plan.links)} links in memory")
 
@@ -46,7 +47,8 @@ class MemoryEngine:
         for name in peers:
             if name in self.peers and self.peers[name].alive:
                 raise EmulationError(f"peer {name} is already running")
-            self.peers[name] = MemoryPeer(self.plan.peer[name], self.world)
+            restart = self.starts[name] = self.starts.get(name, -1) + 1
+            self.peers[name] = MemoryPeer(self.plan.peer[name], self.world, restart)
 
     def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
         target = self.peers.get(peer)
@@ -80,11 +82,12 @@ class MemoryEngine:
         return "paused" if target.paused else "running"
 
     def probe(self, source: str, target: str, token: int) -> None:
-        sent = self.clock.now
-        arrival = self.network.send(source, target, PROBE_BYTES + WIRE_OVERHEAD_BYTES["udp"], sent)
-        if arrival is not None:
-            notice = ProbeArrival(token, source, target, round(sent * 1e9), round(arrival * 1e9))
-            self.clock.at(arrival, lambda: self._notices.append(notice))
+        sent_ns = round(self.clock.now * 1e9)
+
+        def arrive() -> None:
+            self._notices.append(ProbeArrival(token, source, target, sent_ns, round(self.clock.now * 1e9)))
+
+        self.network.send(source, target, PROBE_BYTES + WIRE_OVERHEAD_BYTES["udp"], arrive)
 
     def wait(self, until: float) -> list[Notice]:
         clock = self.clock

@@ -1,17 +1,14 @@
-"""Links with delay, jitter, loss, rate and queue, and the paths over them.
-
-A packet's way is worked out at the moment it is sent, link by link: what it meets on later links is what those links
-have been promised so far. Emulation differs by the order of packets that meet on such a link, no more.
-"""
+"""Links with delay, jitter, loss, rate and queue, and the paths over them: one event for each link that is crossed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from harness.errors import EmulationError
 from harness.faults import Block, Direction, SetLink, Shape, Unblock
+from harness.memory.clock import Clock
 from harness.plan.model import Plan
 from harness.plan.seeds import stream
 from topologies.model import Impairment, Link, Node, Topology
@@ -88,7 +85,8 @@ class Way:
 class Network:
     """The underlay of a plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self.clock = clock
         self._topology = topology_of(plan)
         self._routes = Routes(self._topology)
         self._paths: dict[tuple[str, str], list[Way] | None] = {}
@@ -100,22 +98,31 @@ class Network:
         self.address_of = {node.name: node.address for node in plan.nodes if node.address}
         self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
-    def send(self, source: str, target: str, size: int, now: float) -> float | None:
-        """When a packet of `size` bytes on the wire sent now between two hosts arrives; None when it does not."""
+    def send(
+        self, source: str, target: str, size: int, arrive: Callable[[], None], lost: Callable[[], None] | None = None
+    ) -> None:
+        """Send a packet of `size` bytes on the wire between two hosts: in time either `arrive` or `lost` is called."""
         if source == target:
-            return now + LOOPBACK_S
-        if self._blocks and self._blocked(source, target):
-            return None
+            self.clock.after(LOOPBACK_S, arrive)
+            return
         ways = self._path(source, target)
-        if ways is None:
-            return None
-        at = now
-        for way in ways:
-            out = way.carry(at, size)
-            if out is None:
-                return None
-            at = out
-        return at
+        if ways is None or (self._blocks and self._blocked(source, target)):
+            if lost:
+                lost()
+            return
+        self._enter(ways, 0, size, arrive, lost)
+
+    def _enter(
+        self, ways: list[Way], number: int, size: int, arrive: Callable[[], None], lost: Callable[[], None] | None
+    ) -> None:
+        out = ways[number].carry(self.clock.now, size)
+        if out is None:
+            if lost:
+                lost()
+        elif number + 1 == len(ways):
+            self.clock.at(out, arrive)
+        else:
+            self.clock.at(out, lambda: self._enter(ways, number + 1, size, arrive, lost))
 
     def delay_s(self, source: str, target: str) -> float:
         """The configured one-way delay, whatever the state of the links."""

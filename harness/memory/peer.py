@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from harness.memory.clock import Clock
@@ -36,6 +35,7 @@ from peers.core import (
     Write,
 )
 from peers.registry import load
+from peers.streams import CONNECT_TIMEOUT_S
 
 Tell = Callable[[str, str, dict[str, Any]], None]  # peer, event, fields
 CRASH_STATUS = 70  # EX_SOFTWARE, as the shell of a real peer ends when its core raises
@@ -65,11 +65,11 @@ class _End:
 class MemoryPeer:
     """A peer from its start to its end; a restart makes a new one."""
 
-    def __init__(self, plan: PeerPlan, world: World) -> None:
+    def __init__(self, plan: PeerPlan, world: World, restart: int = 0) -> None:
         self.plan, self.world = plan, world
         kind = load(plan.protocol, plan.role)
         bootstrap = tuple(Address.parse(address) for address in plan.bootstrap)
-        setting = Setting(Address.parse(plan.listen), bootstrap, Random(plan.seed), plan.trace)
+        setting = Setting.seeded(Address.parse(plan.listen), bootstrap, plan.seed, restart, plan.trace)
         self.core: Core = kind(setting, kind.Options(**plan.options))
         self.transports = kind.transports
         self.alive, self.paused = True, False
@@ -128,9 +128,7 @@ class MemoryPeer:
         if target is None:
             return  # nobody has this address: the packet is lost as it would be on a real network
         size = len(data) + WIRE_OVERHEAD_BYTES["udp"]
-        arrival = self.world.network.send(self.host, target, size, self.world.clock.now)
-        if arrival is not None:
-            self.world.clock.at(arrival, lambda: self._arrive(str(to), data))
+        self.world.network.send(self.host, target, size, lambda: self._arrive(str(to), data))
 
     def _arrive(self, listen: str, data: bytes) -> None:
         peer = self.world.listeners.get(listen)
@@ -151,28 +149,27 @@ class MemoryPeer:
     # ---- streams ----
 
     def _connect(self, conn: int, to: Address) -> None:
-        world = self.world
-        target = world.network.host_of.get(to.host)
+        def fail() -> None:
+            self.take(Closed(conn, "timeout"))
+
+        network = self.world.network
+        target = network.host_of.get(to.host)
         if target is None:
-            world.clock.after(10.0, lambda: self.take(Closed(conn, "timeout")))
-            return
-
-        def reached(moment: float) -> None:
-            world.clock.at(moment, lambda: self._reached(conn, to, target))
-
-        handshake(world.network, world.clock, self.host, target, reached, lambda: self.take(Closed(conn, "timeout")))
+            network.clock.after(CONNECT_TIMEOUT_S, fail)
+        else:
+            handshake(network, self.host, target, lambda: self._reached(conn, to, target), fail)
 
     def _reached(self, conn: int, to: Address, target: str) -> None:
         """The SYN is there: the other end accepts or refuses, and its answer travels back."""
         world = self.world
         other = world.listeners.get(str(to))
-        back = Half(world.network, world.clock, target, self.host)
+        back = Half(world.network, target, self.host)
         if other is None or "tcp" not in other.transports:
             back.write(0, lambda: self.take(Closed(conn, "refused")))
             return
         other._inbound += 2
         far = other._inbound
-        there = Half(world.network, world.clock, self.host, target)
+        there = Half(world.network, self.host, target)
         other._streams[far] = _End(back, self, conn)
         back.write(0, lambda: self._opened(conn, to, _End(there, other, far)))
 

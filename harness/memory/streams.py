@@ -7,73 +7,72 @@ longer than the MTU are one packet. Bulk throughput is a question for emulation.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.memory.clock import Clock
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network
+from peers.streams import CONNECT_TIMEOUT_S
 
 MIN_RTO_S = 0.2  # Linux: TCP_RTO_MIN
 MAX_RTO_S = 120.0
-CONNECT_TIMEOUT_S = 10.0  # as the shell of real peers (peers/node.py) gives up
 
 
 @dataclass
 class Half:
-    """One direction of a stream: each write is done at the far end after those before it, lost ones are sent again."""
+    """One direction of a stream: what is written is done at the far end in order; what is lost is sent again."""
 
     network: Network
-    clock: Clock
     source: str  # hosts
     target: str
-    waiting: deque[tuple[int, Callable[[], None]]] = field(default_factory=deque)
-    stalled: bool = False  # the first one in line was lost and is waiting for its retransmission
-    last_arrival: float = 0.0
     dead: bool = False
+    _sent: int = 0
+    _done: int = 0
+    _arrived: dict[int, Callable[[], None]] = field(default_factory=dict)
 
     def write(self, size: int, do: Callable[[], None]) -> None:
         """Carry `size` payload bytes to the other end and `do` there what their arrival means."""
-        self.waiting.append((size, do))
-        if not self.stalled:
-            self._send()
+        number, self._sent = self._sent, self._sent + 1
+        self._send(number, size + WIRE_OVERHEAD_BYTES["tcp"], do, self._first_rto())
 
-    def _send(self, rto: float = 0.0) -> None:
-        self.stalled = False
-        while self.waiting and not self.dead:
-            size, do = self.waiting[0]
-            arrival = self.network.send(self.source, self.target, size + WIRE_OVERHEAD_BYTES["tcp"], self.clock.now)
-            if arrival is None:
-                rto = min(2 * rto, MAX_RTO_S) or self._first_rto()
-                self.stalled = True
-                self.clock.after(rto, lambda rto=rto: self._send(rto))  # type: ignore[misc]
-                return
-            rto = 0.0
-            self.waiting.popleft()
-            self.last_arrival = max(self.last_arrival, arrival)
-            self.clock.at(self.last_arrival, lambda do=do: self._arrive(do))  # type: ignore[misc]
+    def _send(self, number: int, size: int, do: Callable[[], None], rto: float) -> None:
+        if self.dead:
+            return
+
+        def again() -> None:
+            self._send(number, size, do, min(2 * rto, MAX_RTO_S))
+
+        self.network.send(
+            self.source,
+            self.target,
+            size,
+            lambda: self._arrive(number, do),
+            lambda: self.network.clock.after(rto, again),
+        )
 
     def _first_rto(self) -> float:
         return 2 * self.network.delay_s(self.source, self.target) + MIN_RTO_S
 
-    def _arrive(self, do: Callable[[], None]) -> None:
-        if not self.dead:
-            do()
+    def _arrive(self, number: int, do: Callable[[], None]) -> None:
+        self._arrived[number] = do
+        while not self.dead and self._done in self._arrived:
+            self._done += 1
+            self._arrived.pop(self._done - 1)()
 
 
 def handshake(
-    network: Network, clock: Clock, source: str, target: str, answer: Callable[[float], None], fail: Callable[[], None]
+    network: Network, source: str, target: str, reached: Callable[[], None], fail: Callable[[], None]
 ) -> None:
-    """Send a SYN, again after 1, 2, 4 s; `answer` gets the moment it arrives; `fail` when none does in time."""
+    """Send a SYN, again after 1, 2, 4 s; `reached` is called when it arrives, `fail` when none does in time."""
+    clock = network.clock
     deadline = clock.now + CONNECT_TIMEOUT_S
 
     def attempt(wait: float) -> None:
-        arrival = network.send(source, target, WIRE_OVERHEAD_BYTES["tcp"], clock.now)
-        if arrival is not None:
-            answer(arrival)
-        elif clock.now + wait >= deadline:
-            clock.at(deadline, fail)
-        else:
-            clock.after(wait, lambda: attempt(2 * wait))
+        def lost() -> None:
+            if clock.now + wait >= deadline:
+                clock.at(deadline, fail)
+            else:
+                clock.after(wait, lambda: attempt(2 * wait))
+
+        network.send(source, target, WIRE_OVERHEAD_BYTES["tcp"], reached, lost)
 
     attempt(1.0)

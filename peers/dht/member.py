@@ -58,7 +58,7 @@ class Member(Core):
     def __init__(self, setting: Setting, options: DhtOptions | None = None) -> None:
         super().__init__(setting, options)
         o = self.options
-        self.id = int(o.node_id, 16) if o.node_id else self.rng.getrandbits(ID_BITS)
+        self.id = int(o.node_id, 16) if o.node_id else self.identity.getrandbits(ID_BITS)
         self.info = NodeInfo(self.id, self.address)
         self.table = RoutingTable(self.id, o.k, o.good_s, o.backoff_s, self._on_edge)
         self.rpcs = Rpcs(self, o.rpc_timeout_s, o.retries)
