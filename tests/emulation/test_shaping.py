@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from statistics import mean, median, pstdev
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.emulation.shaping.nfqueue import NfqueueShaper
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import Shape
 from tests.emulation.plans import pair
@@ -264,3 +267,27 @@ def test_a_setting_that_is_not_as_asked_is_found(run_inside: Run, backend: str) 
     first, raised = run_inside(tampered, backend)
     assert first.startswith("link l (ab): rate limit is Bucket(rate=1125000")
     assert raised.startswith("raised: the network is not what was planned: link l (ab): rate limit")
+
+
+def orphaned() -> list[str]:
+    """The shaping process is killed: whoever asks next is told."""
+    told = []
+    with running(pair(Impairment(delay_ms=5), shaping="nfqueue")) as engine:
+        assert engine.network is not None
+        shaper = engine.network.shaper
+        assert isinstance(shaper, NfqueueShaper)
+        os.kill(shaper.pid, signal.SIGKILL)
+        for ask in (engine.pressure, lambda: engine.apply([Shape("l", "ab", PERFECT)])):
+            try:
+                ask()
+            except EmulationError as error:
+                told.append(str(error))
+    return told
+
+
+def test_the_death_of_the_shaping_process_is_told(run_inside: Run, backend: str) -> None:
+    if backend != "nfqueue":
+        pytest.skip("netem has no process")
+    told = run_inside(orphaned)
+    assert len(told) == 2
+    assert all(text.startswith("the shaping process") for text in told)

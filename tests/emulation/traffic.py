@@ -110,7 +110,7 @@ def notices_until(engine: MininetEngine, done: Callable[[list[Notice]], bool], t
     end = engine.now() + timeout_s
     while not done(found):
         assert engine.now() < end, f"not within {timeout_s} s; so far: {found[-5:]}"
-        found += engine.wait(end)
+        found += engine.wait(min(end, engine.now() + 0.05))  # `done` may look at more than notices
     return found
 
 

@@ -42,7 +42,7 @@ class NfqueueShaper:
         self._changes = 0
         self._queued: set[int] = set()  # bridges whose packets are queued
         self._control: socket.socket | None = None
-        self._pid = 0
+        self.pid = 0
 
     # ---- life ----
 
@@ -70,9 +70,9 @@ class NfqueueShaper:
         if self._control is not None:
             self._control.close()
             self._control = None
-        if self._pid:
-            os.waitpid(self._pid, 0)  # it ends when its control channel does
-            self._pid = 0
+        if self.pid:
+            os.waitpid(self.pid, 0)  # it ends when its control channel does
+            self.pid = 0
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -85,7 +85,7 @@ class NfqueueShaper:
             scheduler.serve(theirs, parent, self.namespaces[PLACE].descriptor)
         theirs.close()
         ours.settimeout(ANSWER_TIMEOUT_S)
-        self._pid, self._control = pid, ours
+        self.pid, self._control = pid, ours
         self.facts["shaper_priority"] = self._answer()["ready"]
         self._hand_over()
 

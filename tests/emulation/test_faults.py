@@ -1,0 +1,152 @@
+"""Faults take hold, and go away without a trace."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.emulation import nodes
+from harness.engine import PeerEvent, PeerExit
+from harness.errors import EmulationError
+from harness.faults import Block, SetLink, Signal, StartPeer, Unblock
+from tests.emulation.plans import address, flooding_peer, star, with_peers
+from tests.emulation.traffic import Train, crosses, namespaces, notices_until, running
+from topologies.model import Impairment
+
+pytestmark = pytest.mark.emulation
+Run = Callable[..., Any]
+FAST = Impairment(delay_ms=1)
+
+
+def one_direction(shaping: str) -> dict[str, Any]:
+    plan = star(3, FAST, shaping=shaping)
+    h1, h2, h3 = (address(plan, name) for name in ("h1", "h2", "h3"))
+    with running(plan) as engine:
+        found = {"before": crosses(engine, "h1", "h2")}
+        engine.apply([Block("f1.a", (h1,), (h2, h3)), Block("f2.b", (h2,), (h3,))])
+        found["h1-h2"] = crosses(engine, "h1", "h2")
+        found["h2-h1"] = crosses(engine, "h2", "h1")
+        found["h2-h3"] = crosses(engine, "h2", "h3")
+        engine.apply([Unblock("f1.a")])
+        found["h1-h2 after"] = crosses(engine, "h1", "h2")
+        found["h2-h3 still"] = crosses(engine, "h2", "h3")
+        found["again"] = _refusal(lambda: engine.apply([Unblock("f1.a")]))
+        found["twice"] = _refusal(lambda: engine.apply([Block("f2.b", (h1,), (h2,))]))
+        engine.apply([Unblock("f2.b")])
+        found["h2-h3 after"] = crosses(engine, "h2", "h3")
+        return found | {"blocked": engine.finish()["blocked"]}
+
+
+def _refusal(work: Callable[[], Any]) -> str:
+    try:
+        work()
+    except EmulationError as error:
+        return str(error)
+    return ""
+
+
+def test_a_block_stops_one_direction_and_its_unblock_nothing_else(run_inside: Run, backend: str) -> None:
+    assert run_inside(one_direction, backend) == {
+        "before": True, "h1-h2": False, "h2-h1": True, "h2-h3": False, "h1-h2 after": True, "h2-h3 still": False,
+        "again": "there is no block 'f1.a' to take back", "twice": "block 'f2.b' holds already", "h2-h3 after": True,
+        # three probes each time, dropped at the first wire
+        "blocked": {"f1.a": 3, "f2.b": 6},
+    }  # fmt: skip
+
+
+def big_partition() -> dict[str, Any]:
+    plan = star(100, FAST)
+    west = tuple(address(plan, f"h{number}") for number in range(1, 51))
+    east = tuple(address(plan, f"h{number}") for number in range(51, 101))
+    with running(plan) as engine:
+        begin = time.monotonic()
+        engine.apply([Block("cut.1", west, east), Block("cut.2", east, west)])
+        took = time.monotonic() - begin
+        open_ = [crosses(engine, a, b) for a, b in (("h1", "h100"), ("h100", "h1"), ("h1", "h2"), ("h51", "h52"))]
+        return {"took_s": took, "open": open_}
+
+
+def test_a_partition_of_a_hundred_hosts(run_inside: Run) -> None:
+    assert run_inside(big_partition)["open"] == [False, False, True, True]
+
+
+def unplugged(shaping: str) -> dict[str, Any]:
+    plan = star(2, Impairment(delay_ms=50), shaping=shaping)
+    with running(plan) as engine:
+        assert engine.network is not None
+        train = Train(engine, "h1", "h2")
+        train.send()
+        engine.apply([SetLink("l1", False)])
+        found: dict[str, Any] = {"down": crosses(engine, "h1", "h2"), "under way": len(train.drain(0.3))}
+        found["others"] = crosses(engine, "hub", "h2")
+        engine.apply([SetLink("l1", True)])
+        found["up"] = crosses(engine, "h1", "h2", tries=10)
+        # a carrier comes back a moment after its link: by now it has
+        found["differences"] = engine.network.differences()
+        found["unplanned"] = engine.finish()["unplanned_drops"]
+        return found
+
+
+def test_a_link_that_was_down_comes_back_as_it_was(run_inside: Run, backend: str) -> None:
+    assert run_inside(unplugged, backend) == {
+        "down": False, "under way": 0, "others": True, "up": True, "differences": [], "unplanned": 0,
+    }  # fmt: skip
+
+
+def paths_restored() -> list[str]:
+    """Routes that went while a link was down are given again."""
+    with running(star(2, FAST)) as engine:
+        assert engine.network is not None
+        engine.apply([SetLink("l1", False)])
+        with namespaces(engine).inside("h1"):
+            subprocess.run(["ip", "route", "flush", "dev", "eth0"], check=True)
+            subprocess.run(["ip", "neighbour", "flush", "nud", "permanent", "dev", "eth0"], check=True)
+        engine.apply([SetLink("l1", True)])
+        return nodes.paths_differ(engine.plan.node["h1"], engine.plan.network, namespaces(engine))
+
+
+def test_paths_are_given_again_after_a_link_was_down(run_inside: Run) -> None:
+    assert run_inside(paths_restored) == []
+
+
+def process_faults() -> dict[str, Any]:
+    plan = star(2, FAST)
+    plan = with_peers(plan, [flooding_peer(plan, "h1"), flooding_peer(plan, "h2", ["h1"])])
+    with running(plan) as engine:
+        engine.start(["flooding-h1", "flooding-h2"])
+        notices_until(engine, lambda found: sum(n.event == "ready" for n in found if isinstance(n, PeerEvent)) == 2)
+        states = [engine.state("flooding-h1")]
+        engine.apply([Signal("flooding-h1", "STOP")])
+        notices_until(engine, lambda _found: engine.state("flooding-h1") == "paused")
+        states.append(engine.state("flooding-h1"))
+        said = engine.command("flooding-h1", "1", "publish", {"item": "x"})  # it will read it when it goes on
+        engine.apply([Signal("flooding-h1", "CONT")])
+        done = notices_until(engine, lambda found: any(n.event == "op_end" for n in found if isinstance(n, PeerEvent)))
+        states.append(engine.state("flooding-h1"))
+        # killed and started again in one breath: the second waits for the end of the first
+        engine.apply([Signal("flooding-h1", "KILL"), StartPeer("flooding-h1")])
+        again = notices_until(engine, lambda found: any(n.event == "ready" for n in found if isinstance(n, PeerEvent)))
+        engine.apply([Signal("flooding-h2", "TERM")])
+        ended = notices_until(engine, lambda found: any(isinstance(n, PeerExit) for n in found))
+        states.append(engine.state("flooding-h2"))
+        return {
+            "states": states,
+            "said": said,
+            "ok": [n.fields["ok"] for n in done if isinstance(n, PeerEvent) and n.event == "op_end"],
+            "killed": [n.status for n in again if isinstance(n, PeerExit)],
+            "stopped": [n.status for n in ended if isinstance(n, PeerExit)],
+            "to the dead": engine.command("flooding-h2", "2", "lookup", {"item": "x"}),
+            "twice": _refusal(lambda: engine.processes.start("flooding-h1", "h1", 0, {}, "keep")),
+        }
+
+
+def test_processes_are_stopped_paused_killed_and_started_again(run_inside: Run) -> None:
+    found = run_inside(process_faults)
+    assert found == {
+        "states": ["running", "paused", "running", "gone"], "said": True, "ok": [True], "killed": [-9],
+        "stopped": [0], "to the dead": False, "twice": "cannot start flooding-h1: it is still running",
+    }  # fmt: skip
