@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -31,11 +33,14 @@ def cost_per_lookup(data: Dataset) -> Figure:
 def _boxes(axes: Axes, lookups: pd.DataFrame, column: str, data: Dataset, looks: Looks) -> None:
     tidy(axes, grid="x")
     shown = lookups.assign(overlay=lookups["overlay"].astype(str))
-    sns.boxplot(
-        shown, x=column, y="overlay", order=list(data.overlays), hue="overlay", palette=looks.palette, ax=axes,
-        whis=(5, 95), showfliers=False, width=0.5, linewidth=1.1, linecolor=INK, legend=False,
-        medianprops={"color": PAPER, "linewidth": 2.2},
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # seaborn 0.13 still says `vert` to matplotlib, which says `orientation` since 3.10
+        warnings.filterwarnings("ignore", message="vert: bool", category=PendingDeprecationWarning)
+        sns.boxplot(
+            shown, x=column, y="overlay", order=list(data.overlays), hue="overlay", palette=looks.palette, ax=axes,
+            whis=(5, 95), showfliers=False, width=0.5, linewidth=1.1, linecolor=INK, legend=False,
+            medianprops={"color": PAPER, "linewidth": 2.2},
+        )  # fmt: skip
     log_ticks(axes, short)
     axes.set(xlabel="", ylabel="")
     for rank, overlay in enumerate(data.overlays):

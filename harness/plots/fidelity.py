@@ -39,9 +39,9 @@ def _delays(axes: Axes, paths: pd.DataFrame) -> None:
         own = paths[paths["phase"] == phase]
         spread = np.clip(own["p90_ms"] - own["median_ms"], 0, None)
         axes.errorbar(
-            own["planned_delay_ms"], own["median_ms"], yerr=[np.zeros(len(own)), spread], fmt=marker, color=colour,
-            markersize=5.5, markerfacecolor="none" if phase == "before" else colour, elinewidth=1, alpha=0.9,
-            label=label,
+            own["planned_delay_ms"], own["median_ms"], yerr=np.array([np.zeros(len(own)), spread]), fmt=marker,
+            color=colour, markersize=5.5, markerfacecolor="none" if phase == "before" else colour, elinewidth=1,
+            alpha=0.9, label=label,
         )  # fmt: skip
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="planned, ms", ylabel="measured median, ms (bar: to 90 %)")
     axes.set_title("one-way delay")
@@ -74,8 +74,8 @@ def _losses(axes: Axes, paths: pd.DataFrame) -> None:
         low, high = (100 * bound for bound in wilson(lost, sent, 2.5758))  # 99 %
         share = 100 * lost / sent
         axes.errorbar(
-            place, share, yerr=[[share - low], [high - share]], fmt=marker, color=colour, markersize=6, capsize=4,
-            markerfacecolor="none" if phase == "before" else colour,
+            place, share, yerr=np.array([[share - low], [high - share]]), fmt=marker, color=colour, markersize=6,
+            capsize=4, markerfacecolor="none" if phase == "before" else colour,
         )  # fmt: skip
         planned = sum(row["sent"] * row["planned_loss_pct"] for row in rows(own)) / sent
         axes.plot([place - 0.3, place + 0.3], [planned, planned], color=INK, linewidth=2.2)

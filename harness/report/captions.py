@@ -58,7 +58,7 @@ def cost_per_lookup(data: Dataset) -> str:
     sizes = _each(data, "bytes_per_lookup", run, "{:,.0f}")
     return (
         f"Messages that one lookup causes, on average: {messages}; bytes without headers: {sizes}. "
-        "Boxes hold the middle half of all lookups, whiskers nine of ten; answers out of a peer's own store are no part."
+        "Boxes hold the middle half of all lookups, whiskers nine of ten; answers from a peer's own store do not count."
     )
 
 

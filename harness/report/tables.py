@@ -20,22 +20,25 @@ class Share(NamedTuple):
 
 
 SUMMARY = {  # metric -> what the page calls it, and how it is written
-    "lookups": ("lookups", "{:,.0f}"), "success_rate": ("succeed", "{:.1%}"),
-    "latency_p50_ms": ("median, ms", "{:,.0f}"), "latency_p90_ms": ("90 %, ms", "{:,.0f}"),
-    "hops_mean": ("hops", "{:.1f}"), "messages_per_lookup": ("messages each", "{:,.1f}"),
-    "bytes_per_lookup": ("bytes each", "{:,.0f}"), "duplicate_share": ("duplicates", "{:.0%}"),
-    "message_bytes_per_s": ("bytes/s in all", "{:,.0f}"), "load_gini": ("load, Gini", "{:.2f}"),
-    "availability": ("peers up", "{:.1%}"), "malformed": ("malformed", "{:,.0f}"),
+    "lookups": ("lookups asked", "{:,.0f}"), "success_rate": ("succeed", "{:.1%}"),
+    "latency_p50_ms": ("median time to the answer", "{:,.0f} ms"),
+    "latency_p90_ms": ("nine of ten answers within", "{:,.0f} ms"),
+    "hops_mean": ("overlay hops to the answer", "{:.1f}"),
+    "messages_per_lookup": ("messages per lookup", "{:,.1f}"), "bytes_per_lookup": ("bytes per lookup", "{:,.0f}"),
+    "duplicate_share": ("flooded copies already seen", "{:.0%}"),
+    "message_bytes_per_s": ("bytes per second, all peers", "{:,.0f}"),
+    "load_max_share": ("messages at the busiest peer", "{:.0%}"), "load_gini": ("unevenness of load (Gini)", "{:.2f}"),
+    "availability": ("time that peers were up", "{:.1%}"), "malformed": ("malformed messages", "{:,.0f}"),
 }  # fmt: skip
 
 
-def summary(data: Dataset, metrics: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows: one row an overlay, over the whole run; columns without any value are left out."""
-    values = metrics["values"]["run"]
-    shown = [name for name in SUMMARY if any(values[overlay][name] is not None for overlay in data.overlays)]
-    head = ["overlay", *(SUMMARY[name][0] for name in shown)]
-    return head, [
-        [overlay, *(_word(values[overlay][name], SUMMARY[name][1]) for name in shown)] for overlay in data.overlays
+def summary(data: Dataset, metrics: dict[str, Any]) -> list[list[str]]:
+    """One row a metric, over the whole run: its name and its value in each overlay; unknown ones are left out."""
+    values = [metrics["values"]["run"][overlay] for overlay in data.overlays]
+    return [
+        [words, *(_word(value[name], form) for value in values)]
+        for name, (words, form) in SUMMARY.items()
+        if any(value[name] is not None for value in values)
     ]
 
 
