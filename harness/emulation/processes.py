@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class Processes:
         if not process.pid:
             raise EmulationError(f"cannot signal {peer}: it was not started within {EXIT_TIMEOUT_S:g} s")
         if peer in self.running:
-            os.kill(process.pid, number)
+            _kill(process.pid, number)
 
     def state(self, peer: str) -> str:
         """ "running", "paused" or "gone", as the kernel says."""
@@ -126,12 +127,12 @@ class Processes:
         """TERM to all, KILL after the grace; how many needed it."""
         for process in self.running.values():
             if process.pid:
-                os.kill(process.pid, signal.SIGTERM)
-                os.kill(process.pid, signal.SIGCONT)
+                _kill(process.pid, signal.SIGTERM)
+                _kill(process.pid, signal.SIGCONT)
         self._await_exit(list(self.running), grace_s)
         left = [process for process in self.running.values() if process.pid]
         for process in left:
-            os.kill(process.pid, signal.SIGKILL)
+            _kill(process.pid, signal.SIGKILL)
         self._await_exit([process.peer for process in left], EXIT_TIMEOUT_S)
         return len(left)
 
@@ -248,3 +249,9 @@ class Processes:
         self.running.clear()
         os.kill(self.warm_pid, signal.SIGKILL)
         os.waitpid(self.warm_pid, 0)
+
+
+def _kill(pid: int, number: int) -> None:
+    """Send a signal; a process that has just ended by itself needs none, and its end is about to be reported."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

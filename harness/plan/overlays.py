@@ -8,8 +8,6 @@ from dataclasses import MISSING, Field, fields
 from random import Random
 from typing import Any, get_type_hints
 
-from peers.registry import PROTOCOLS, load
-
 from harness.plan.model import PeerPlan
 from harness.plan.seeds import number, stream
 from harness.plan.selectors import SelectionError, Universe, select
@@ -17,25 +15,20 @@ from harness.spec.load import Document, did_you_mean
 from harness.spec.model import Overlay, PeerGroup, Spec
 from harness.spec.units import duration_s, percent, rate_mbit, size_bytes
 from peers.core import Core
+from peers.registry import PROTOCOLS, load
 from topologies.graphs import GRAPHS
 
+MAX_PORT_OFFSET = 100
 UNIT_OF = {"_s": duration_s, "_pct": percent, "_bytes": size_bytes, "_mbit": rate_mbit}
 
 
 def peer_plans(spec: Spec, document: Document, hosts: Universe, addresses: Mapping[str, str]) -> tuple[PeerPlan, ...]:
     """All peers of all overlays, in the order of the document. Raises SpecError."""
-    taken: dict[tuple[str, int], str] = {}
+    taken: dict[str, str] = {}  # ip:port -> the peer that listens there
     peers: list[PeerPlan] = []
     for name, overlay in spec.overlays.items():
-        members = _Builder(name, overlay, spec, document, hosts, addresses).build()
-        for peer in members:
-            place = (peer.host, int(peer.listen.rpartition(":")[2]))
-            if place in taken:
-                message = (
-                    f"on {peer.host} port {place[1]} is already taken by {taken[place]}; give this overlay a 'port'"
-                )
-                raise document.fail(("overlays", name, "port"), message)
-            taken[place] = peer.name
+        members = _Builder(name, overlay, spec, document, hosts, addresses).build(taken)
+        taken |= {peer.listen: peer.name for peer in members}
         peers.extend(members)
     return tuple(peers)
 
@@ -59,7 +52,7 @@ class _Builder:
             raise document.fail((*self.place, "protocol"), message)
         self.roles = list(PROTOCOLS[overlay.protocol])
 
-    def build(self) -> list[PeerPlan]:
+    def build(self, taken: Mapping[str, str]) -> list[PeerPlan]:
         rng = stream(self.spec.seed, "overlay", self.name)
         drafts: list[tuple[str, str, str, PeerGroup, dict[str, Any]]] = []  # name, host, role, group, options
         count: dict[str, int] = {}
@@ -78,7 +71,7 @@ class _Builder:
                 count[host] = count.get(host, 0) + 1
                 suffix = f"-{count[host]}" if count[host] > 1 else ""
                 drafts.append((f"{self.name}-{host}{suffix}", host, role, group, options))
-        listens = self._listens(drafts)
+        listens = self._free_listens(drafts, taken)
         known = self._bootstraps(drafts, listens, rng)
         return [
             PeerPlan(
@@ -90,12 +83,30 @@ class _Builder:
             for index, (name, host, role, group, options) in enumerate(drafts)
         ]  # fmt: skip
 
-    def _listens(self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]]) -> dict[str, str]:
+    def _free_listens(
+        self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], taken: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The usual ports, or all of them moved up by as much as it takes to miss what other overlays have."""
+        for offset in range(MAX_PORT_OFFSET):
+            listens = self._listens(drafts, offset)
+            clash = next(((taken[listen], listen) for listen in listens.values() if listen in taken), None)
+            if clash is None:
+                return listens
+            if self.overlay.port:
+                break
+        assert clash
+        message = f"{clash[1]} is already taken by {clash[0]}; give this overlay another 'port'"
+        raise self.document.fail((*self.place, "port"), message)
+
+    def _listens(
+        self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], offset: int
+    ) -> dict[str, str]:
         """Peers of one overlay on the same host take ports one after another."""
         used: dict[str, int] = {}
         listens = {}
         for name, host, role, _group, _options in drafts:
-            port = (self.overlay.port or load(self.overlay.protocol, role).default_port) + used.get(host, 0)
+            base = self.overlay.port or load(self.overlay.protocol, role).default_port
+            port = base + offset + used.get(host, 0)
             used[host] = used.get(host, 0) + 1
             listens[name] = f"{self.addresses[host]}:{port}"
         return listens

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import SpecError
+from harness.spec.allowed import keys_at
 from harness.spec.model import Spec
 
 Place = tuple[str | int, ...]
@@ -134,13 +135,12 @@ def _messages(error: ValidationError, document: Document) -> list[str]:
     messages = []
     for fault in error.errors():
         place = [part for part in fault["loc"] if not str(part).startswith(("function-", "tagged-union"))]
-        context = fault.get("ctx", {})
-        if fault["type"] == "unknown_key":
-            place.append(context["key"])
         text = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "missing":
             text = "this key is missing"
-        elif fault["type"] not in ("unknown_key", "value_error"):
+        elif fault["type"] == "extra_forbidden":
+            text = f"unknown key {str(place[-1])!r}{did_you_mean(str(place[-1]), keys_at(Spec, place[:-1]))}"
+        elif fault["type"] != "value_error":
             text = f"found {_short(fault['input'])}: {text[0].lower()}{text[1:]}"
         messages.append(f"{document.where(place)}: {text}")
     return list(dict.fromkeys(messages))

@@ -6,11 +6,9 @@ Unknown keys are refused everywhere. Quantities carry their unit in the document
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from harness.spec.units import (
     Bytes,
@@ -32,23 +30,9 @@ Selector = Annotated[list[str], BeforeValidator(_names)]  # see harness/plan/sel
 
 
 class Strict(BaseModel):
-    """Base of all parts: refuses unknown keys, names the nearest known one."""
+    """Base of all parts: refuses unknown keys; `harness.spec.load` says which are known."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        allowed = [field.alias or name for name, field in cls.model_fields.items()]
-        for key in data:
-            if key not in allowed and key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.5)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                message = f"unknown key {str(key)!r}{hint or ';'} allowed here: {', '.join(allowed)}"
-                raise PydanticCustomError("unknown_key", "{message}", {"key": str(key), "message": message})
-        return data
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # ---- the network ----
@@ -213,7 +197,7 @@ class Degrade(Direction):
 
 
 class PeerTarget(Strict):
-    """Peers by name, overlay, overlay/role, host or label; all peers on some hosts; or whole hosts, with their links."""
+    """Peers by name, overlay, overlay/role, host or label; all peers on some hosts; or hosts with their links."""
 
     peers: Selector | None = None
     on: Selector | None = None

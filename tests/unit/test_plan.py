@@ -168,7 +168,10 @@ def test_queue_defaults_to_100_ms(tmp_path):
     assert plan.link["west1-west"].ab.queue_bytes == 151_400
 
 
-def test_port_taken_twice(tmp_path):
-    text = SMALL.replace("items: 4", "  again: {protocol: flooding, peers: all}\nitems: 4")
-    with pytest.raises(SpecError, match="already taken by flooding-west1"):
-        plan_of(tmp_path, text)
+def test_ports_make_way_unless_they_are_asked_for(tmp_path):
+    again = SMALL.replace("items: 4", "  again: {protocol: flooding, peers: allPORT}\nitems: 4")
+    plan = plan_of(tmp_path, again.replace("PORT", ""))
+    assert plan.peer["flooding-west1"].listen == "10.1.0.1:6346"
+    assert plan.peer["again-west1"].listen == "10.1.0.1:6347"
+    with pytest.raises(SpecError, match=r"10.1.0.1:6346 is already taken by flooding-west1"):
+        plan_of(tmp_path, again.replace("PORT", ", port: 6346"))
