@@ -9,6 +9,8 @@ finish     peers and captures are stopped, statistics collected
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -42,18 +44,26 @@ def conduct(plan: Plan, engine: Engine, run_dir: RunDir, report: Report) -> str:
     except KeyboardInterrupt:
         end = "interrupted"
         report({"say": "interrupted: stopping; what was measured is kept"})
-    except HarnessError as problem:
-        end, error = "failed", str(problem)
+    except Exception as problem:  # noqa: BLE001 - whatever it is, what was measured is kept and the engine closed
+        end, error = "failed", _told(problem)
     try:
         conductor.finish()
-    except HarnessError as problem:
-        end, error = "failed", error or str(problem)
+    except Exception as problem:  # noqa: BLE001
+        end, error = "failed", error or _told(problem)
     except KeyboardInterrupt:
         end = "interrupted"
     finally:
         engine.close()
     conductor.write_manifest(end, error)
     return end
+
+
+def _told(problem: Exception) -> str:
+    """What the manifest says of a failure; a defect of ours leaves its traceback on standard error (harness.log)."""
+    if isinstance(problem, HarnessError):
+        return str(problem)
+    traceback.print_exception(problem, file=sys.stderr)
+    return f"a defect of the harness: {type(problem).__name__}: {problem}; the traceback is in logs/harness.log"
 
 
 class _Conductor:

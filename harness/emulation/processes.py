@@ -118,7 +118,7 @@ class Processes:
             return "gone"
         try:
             status = Path(f"/proc/{process.pid}/stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # the latter when it ends while we read
             return "gone"
         letter = status.rpartition(")")[2].split()[0]
         return {"T": "paused", "t": "paused", "Z": "gone", "X": "gone"}.get(letter, "running")
