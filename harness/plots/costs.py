@@ -39,9 +39,11 @@ def _boxes(axes: Axes, lookups: pd.DataFrame, column: str, data: Dataset, looks:
         sns.boxplot(
             shown, x=column, y="overlay", order=list(data.overlays), hue="overlay", palette=looks.palette, ax=axes,
             whis=(5, 95), showfliers=False, width=0.5, linewidth=1.1, linecolor=INK, legend=False,
-            medianprops={"color": PAPER, "linewidth": 2.2},
+            medianprops={"color": INK, "linewidth": 2.4},
         )  # fmt: skip
     log_ticks(axes, short)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low * 0.8, high * 1.1)
     axes.set(xlabel="", ylabel="")
     for rank, overlay in enumerate(data.overlays):
         mean = lookups.loc[lookups["overlay"] == overlay, column].mean()

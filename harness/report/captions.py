@@ -54,7 +54,7 @@ def latency_cdf(data: Dataset) -> str:
 
 def cost_per_lookup(data: Dataset) -> str:
     run = data.windows[0]
-    messages = _each(data, "messages_per_lookup", run, "{:.3g}")
+    messages = _each(data, "messages_per_lookup", run, "{:,.1f}")
     sizes = _each(data, "bytes_per_lookup", run, "{:,.0f}")
     return (
         f"Messages that one lookup causes, on average: {messages}; bytes without headers: {sizes}. "
@@ -136,8 +136,10 @@ def _each(data: Dataset, metric: str, window: Window, form: str) -> str:
 
 
 def _when(window: Window) -> str:
-    span = f"{window.from_s:.0f} to {window.to_s:.0f} s"
-    return "over the whole run" if window.kind == "run" else f"from {span} ({window.label})"
+    if window.kind == "run":
+        return "over the whole run"
+    label = window.label.partition(" (")[0]
+    return f"from {window.from_s:.0f} to {window.to_s:.0f} s ({label})"
 
 
 def _list(parts: Sequence[str]) -> str:

@@ -42,14 +42,18 @@ def page(data: Dataset, verdict: Verdict, metrics: dict[str, Any], missing: dict
 
 
 def question(spec: str) -> list[str]:
-    """The paragraphs of the comment on top of the spec: the question that the experiment answers."""
+    """The paragraphs of the comment on top of the spec: the question that the experiment answers.
+
+    Lines flow together, as in any text, but for those of a paragraph that is indented: a list.
+    """
     lines = []
     for line in spec.splitlines():
         if not line.startswith("#") and line.strip():
             break
-        lines.append(line.removeprefix("#").removeprefix(" "))
+        lines.append(line.removeprefix("#").removeprefix(" ").rstrip())
     text = "\n".join(lines).strip("\n")
-    return [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
+    paragraphs = [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
+    return [p.strip("\n") if p.startswith("  ") else p.replace("\n", " ") for p in paragraphs]
 
 
 def command(data: Dataset) -> str:

@@ -153,6 +153,8 @@ def test_no_run_directory(tmp_path: Path) -> None:
 
 
 def test_question_is_the_comment_on_top() -> None:
-    spec = "# Who wins?\n#\n# One line\n# and another.\n\nname: x # no\n# not this\n"
-    assert question(spec) == ["Who wins?", "One line\nand another."]
+    spec = (
+        "# Who wins?\n#\n# One line\n# and another.\n#\n#   20 s  cut\n#   60 s  healed\n\nname: x # no\n# not this\n"
+    )
+    assert question(spec) == ["Who wins?", "One line and another.", "  20 s  cut\n  60 s  healed"]
     assert question("name: x\n") == []
