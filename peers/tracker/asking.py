@@ -36,6 +36,10 @@ class Question:
         return f"question {self.number}"
 
 
+def ignore(question: Question, answer: Announced | Failure) -> None:
+    """For goodbyes: whether one arrives changes nothing, because a tracker forgets its members by itself."""
+
+
 class Asking(ABC):
     """How questions are asked. An answer is told to `on_answer(question, answer)`; silence is the client's business."""
 
@@ -49,3 +53,7 @@ class Asking(ABC):
     @abstractmethod
     def forget(self, question: Question) -> None:
         """It is answered, or given up with this tracker: let go of all that belongs to it."""
+
+    @abstractmethod
+    def say_goodbye(self, tracker: Address, announce: Announce) -> None:
+        """Send a last announce that nobody will wait for, where one message is enough for it."""

@@ -15,7 +15,7 @@ from hashlib import sha1
 from typing import Any, ClassVar
 
 from peers.core import Address, Core, Options, Setting
-from peers.tracker.asking import Asking, Question
+from peers.tracker.asking import Asking, Question, ignore
 from peers.tracker.http_asking import HttpAsking
 from peers.tracker.udp_asking import UdpAsking
 from peers.wire.tracker import DEFAULT_NUMWANT, Announce, Announced, Event, Failure
@@ -69,6 +69,7 @@ class Client(Core):
     Options: ClassVar[type[Options]] = ClientOptions
     transports = frozenset({"udp"})
     default_port = 6881
+    verbs = frozenset({"publish", "lookup", "dump", "stop"})
     bootstrap_from = "role:tracker"
 
     options: ClientOptions
@@ -113,6 +114,9 @@ class Client(Core):
         if verb == "dump":
             self.emit("state", op=op, state=self._state())
             return
+        if verb == "stop":
+            self._say_goodbye()
+            return
         item = args.get("item")
         info_hash = _info_hash(item)
         self.emit("op_start", op=op, verb=verb, item=str(item))
@@ -142,6 +146,12 @@ class Client(Core):
         if question.op is not None:
             self._end(question.op, "publish", share.item, **_outcome(question, answer))
 
+    def _say_goodbye(self) -> None:
+        """An orderly end is told to the tracker; after a crash it finds out by itself, two intervals later."""
+        for share in self._shares.values():
+            if share.listed:
+                self._asking.say_goodbye(self._trackers[0], self._announcement(share.info_hash, "stopped", 0, 0))
+
     # ---- lookup ----
 
     def _lookup(self, op: str, item: str, info_hash: bytes) -> None:
@@ -165,7 +175,7 @@ class Client(Core):
         info_hash = question.announce.info_hash
         if f"share {info_hash.hex()}" not in self._shares:
             stopped = self._announcement(info_hash, "stopped", left=1, numwant=0)
-            self._ask(question.op, stopped, _ignore, [question.tracker])
+            self._ask(question.op, stopped, ignore, [question.tracker])
 
     # ---- questions ----
 
@@ -242,10 +252,6 @@ class Client(Core):
             "reachable": sorted(str(tracker) for tracker in self._reachable),
             "questions": len(self._questions),
         }
-
-
-def _ignore(question: Question, answer: Announced | Failure) -> None:
-    """Whether a withdrawal arrives changes nothing: the list forgets its members by itself."""
 
 
 def _outcome(question: Question, answer: Announced | Failure) -> dict[str, Any]:

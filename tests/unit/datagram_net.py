@@ -137,10 +137,11 @@ class Net:
             self._drop(near, far, "eof")
         else:
             data = effect.data
-            self._later(self._latency_s(at, far[0]), lambda: far in self._streams and self._deliver(far, data))
+            self._later(self._latency_s(at, far[0]), lambda: self._deliver(far, data))
 
     def _deliver(self, far: tuple[Address, int], data: bytes) -> None:
-        self.give(far[0], Received(far[1], data))
+        if far in self._streams:
+            self.give(far[0], Received(far[1], data))
 
     def _drop(self, near: tuple[Address, int], far: tuple[Address, int], reason: str) -> None:
         del self._streams[near]
