@@ -1,4 +1,4 @@
-"""check_results.py RUNDIR: was it a real experiment, on the stock kernel's netem, from its first fault to its report?"""
+"""check_results.py RUNDIR: was it an experiment on the stock kernel's netem, from first fault to report?"""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ def main(run: Path) -> None:
             wrong.append(f"{name} has {lines} lines, at least {least} are expected")
     if not (run / "report.html").stat().st_size:
         wrong.append("report.html is empty")
-    print(
-        f"   kernel {manifest['kernel']}, netem, {verdict['verdict']}: {'; '.join(verdict['reasons']) or 'no objection'}"
-    )
+    reasons = "; ".join(verdict["reasons"]) or "no objection"
+    print(f"   kernel {manifest['kernel']}, netem, {verdict['verdict']}: {reasons}")
     if wrong:
         raise SystemExit("vagrant-test: " + "; ".join(wrong))
 

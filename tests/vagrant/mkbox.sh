@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# mkbox.sh OUT.box: a bare Debian 12 box for vagrant-libvirt, made here, as root, without a loop device or a mount.
+# mkbox.sh OUT.box bare|prepared: a Debian 12 box for vagrant-libvirt, made here, as root, without a loop device.
 #
-# It holds what the public boxes hold (kernel, ssh, sudo, Python, the user vagrant with Vagrant's well-known key) and
-# nothing that the harness needs, so that provisioning is really tested.
+# bare: what the public boxes hold (kernel, ssh, sudo, Python, the user vagrant with Vagrant's well-known key).
+# prepared: then tools/setup.sh, the very script that provisions, is run in it once with the real processor; under software
+# emulation the same takes over ten minutes.
 set -euo pipefail
 
 out=$(realpath -m "$1")
+kind=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 disk_mb=6144
 work=$(mktemp -d /var/tmp/mkbox.XXXXXX)
@@ -63,6 +65,22 @@ copy_trust() {
   printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$root/etc/pip.conf"
 }
 
+prepare() {
+  local project
+  project=$(cd "$here/../.." && pwd)
+  mkdir "$root/vagrant"
+  tar -C "$project" -cf - tools pyproject.toml requirements.txt harness/__init__.py peers/__init__.py topologies/__init__.py |
+    tar -C "$root/vagrant" --no-same-owner -xf -
+  # shellcheck disable=SC2016 # the inner shell expands
+  unshare --mount --pid --fork --kill-child sh -euc '
+    mount -t proc proc "$1/proc"
+    touch "$1/etc/resolv.conf"
+    mount --bind /etc/resolv.conf "$1/etc/resolv.conf"
+    exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+      VENV=/opt/p2p-harness /vagrant/tools/setup.sh run' prepare "$root"
+  rm -rf "$root/vagrant" "$root"/var/cache/apt/archives/*.deb "$root/root/.cache"
+}
+
 # GRUB straight into the gap before the first partition: its installer would want a block device.
 write_disk() {
   local grub=$work/grub/usr version
@@ -96,5 +114,6 @@ configure_network
 configure_vagrant_user
 configure_services
 copy_trust
+if [ "$kind" = prepared ]; then prepare; fi
 write_disk
 pack

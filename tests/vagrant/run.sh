@@ -3,7 +3,8 @@
 # on its stock kernel, fetches the results and draws the report from them again. Needs root; about 8 minutes on 2 cores.
 #
 # libvirt, the virtual machine, its network and its mounts live in namespaces that end with this script, however it ends.
-# What is kept: build/vagrant/lab-*.box (the box, made once), build/vagrant/results, build/vagrant/*.log.
+# What is kept: build/vagrant/lab-*.box (the box, made anew when its inputs change), build/vagrant/results and *.log.
+# LAB_BOX_KIND=bare starts from a box with nothing of ours in it, so that apt and pip run in the machine (20 minutes).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -26,12 +27,15 @@ if ! dpkg-query -W -f '${db:Status-Status}\n' "${packages[@]}" 2>/dev/null | sor
     >"$LAB_STATE/apt.log" 2>&1
 fi
 
-box=$LAB_STATE/lab-$(cat "$here/mkbox.sh" "$here/bootsector.py" | sha256sum | cut -c1-12).box
+kind=${LAB_BOX_KIND:-prepared}
+inputs=("$here/mkbox.sh" "$here/bootsector.py")
+if [ "$kind" = prepared ]; then inputs+=(tools/setup.sh requirements.txt pyproject.toml); fi
+box=$LAB_STATE/lab-$kind-$(cat "${inputs[@]}" | sha256sum | cut -c1-12).box
 if [ ! -e "$box" ]; then
-  echo "== box"
+  echo "== box ($kind)"
   start=$SECONDS
-  rm -f "$LAB_STATE"/lab-*.box
-  "$here/mkbox.sh" "$box"
+  rm -f "$LAB_STATE/lab-$kind"-*.box
+  "$here/mkbox.sh" "$box" "$kind"
   echo "   $((SECONDS - start)) s"
 fi
 
