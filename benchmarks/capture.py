@@ -1,6 +1,6 @@
 """Does the capture lose frames, and how much of a CPU does it take? A UDP blaster over many wires, every end tapped.
 
-    sudo .venv/bin/python benchmarks/capture.py [--wires 25] [--rates 5000,20000,40000] [--seconds 5] [--snap 256]
+    .venv/bin/python benchmarks/capture.py [--wires 25] [--rates 5000,20000,40000] [--seconds 5] [--snap 256]
 
 Each packet is seen twice, at both ends of its wire: a rate of 20,000 frames/s is 10,000 packets/s sent.
 """
@@ -8,9 +8,7 @@ Each packet is seen twice, at both ends of its wire: a rate of 20,000 frames/s i
 from __future__ import annotations
 
 import argparse
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "emulation")]
 
-from capture_net import UNSHARE, Net  # noqa: E402
+from capture_net import Net  # noqa: E402
 
 from harness.capture import Tap, start  # noqa: E402
+from harness.emulation import sandbox  # noqa: E402
 from harness.plan.model import CapturePlan, NetworkPlan, Plan  # noqa: E402
 from harness.records import RunDir  # noqa: E402
 
@@ -74,8 +73,7 @@ def main() -> None:
     arguments.add_argument("--snap", type=int, default=256)
     arguments.add_argument("--payload", type=int, default=200)
     options = arguments.parse_args()
-    if os.getpid() != 1:
-        sys.exit(subprocess.call([*UNSHARE, sys.executable, *sys.argv]))
+    sandbox.enter()
     net = Net(options.wires)
     print(" taps    frames/s    frames  dropped  missing   CPU %  start s   stop s  peak MB")
     with tempfile.TemporaryDirectory() as directory:

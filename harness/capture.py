@@ -115,7 +115,7 @@ class Capture:
     """A capture in progress."""
 
     def __init__(self, pid: int, control: socket.socket) -> None:
-        self._pid: int | None = pid
+        self.pid: int | None = pid  # None once it has ended
         self._pidfd = os.pidfd_open(pid)  # never signals another process, whoever reaps this one first
         self._control = control
         self._buffer = b""
@@ -123,7 +123,7 @@ class Capture:
 
     def failure(self) -> str | None:
         """What has gone wrong so far (a full disk), without waiting."""
-        if self._error is None and self._pid is not None:
+        if self._error is None and self.pid is not None:
             message = self.listen(0.0)
             self._error = message.get("error") if message else None
         return self._error
@@ -135,7 +135,7 @@ class Capture:
         place; realtime_offset_start_ns and _end_ns: CLOCK_REALTIME minus CLOCK_MONOTONIC; busy_cpu_s: CPU time taken
         while capturing; file_bytes; error: why the file is not complete, or None. Called again it returns {}.
         """
-        if self._pid is None:
+        if self.pid is None:
             return {}
         statistics: Statistics = {}
         try:
@@ -174,12 +174,12 @@ class Capture:
 
     def kill(self) -> None:
         """End the process at once and reap it; harmless when it has ended."""
-        if self._pid is None:
+        if self.pid is None:
             return
         self._control.close()
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):  # whoever reaps orphans in this namespace was quicker
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
         os.close(self._pidfd)
-        self._pid = None
+        self.pid = None

@@ -75,7 +75,7 @@ def _interface(name: str) -> NetworkInterface:
     try:
         index = socket.if_nametoindex(name)
     except OSError as error:
-        raise EmulationError(f"cannot capture at interface {name}: {error.strerror}") from error
+        raise EmulationError(f"cannot capture at interface {name}: {error.strerror or error}") from error
     return NetworkInterface(
         LinuxInterfaceProvider(), {"name": name, "network_name": name, "index": index, "type": pcapng.ETHERNET}
     )

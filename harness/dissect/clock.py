@@ -15,8 +15,8 @@ NOTE = re.compile(r"at_ns=(\d+) realtime_offset_ns=(-?\d+)")
 
 def run_seconds(
     time_ns: npt.NDArray[np.int64], comments: Iterable[str], t0_ns: int, path: object
-) -> npt.NDArray[np.float64]:
-    """Seconds after `t0_ns` (on the run's monotonic clock) of time stamps since 1970.
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Seconds after `t0_ns` (on the run's monotonic clock) of time stamps since 1970, and of the end of the capture.
 
     The offset between the clocks is noted when a capture starts and when it ends; between the two it is taken to
     change evenly, as a clock does that is being corrected. Raises RecordError where none is noted.
@@ -27,4 +27,6 @@ def run_seconds(
     (first_ns, offset_ns), (last_ns, last_offset_ns) = notes[0], notes[-1]
     drift = (last_offset_ns - offset_ns) / max(last_ns - first_ns, 1)
     # Exact in integers up to the drift, which is small: a double holds no nanoseconds since 1970.
-    return (time_ns - (offset_ns + t0_ns) - drift * (time_ns - first_ns)) / 1e9
+    every_ns = np.append(time_ns, max(last_ns, int(time_ns.max(initial=0))))
+    every_s = (every_ns - (offset_ns + t0_ns) - drift * (every_ns - first_ns)) / 1e9
+    return every_s[:-1], float(every_s[-1])

@@ -36,7 +36,7 @@ _CUT_ANSWER = re.compile(rb"d(?:2:ip6:.{6})?1:rd2:id20:", re.DOTALL)
 
 
 def krpc(data: bytes, length: int, _to_server: bool | None) -> Reading:
-    """ping, find_node, get_peers, announce_peer (queries), response, error; "other" for further methods."""
+    """ping, find_node, get_peers, announce_peer (queries), response, error; "unknown" for further methods."""
     match = _QUERY.fullmatch(data)
     if match:
         return (match[1] or match[2]).decode(), match[match.lastindex or 0].hex()
@@ -59,7 +59,7 @@ def _krpc_slowly(data: bytes, length: int) -> Reading:
     kind = found.get(b"y") or next((sign for key, sign in _SIGNS.items() if not whole and key in found), b"")
     if kind == b"q":
         method = (found.get(b"q") or b"").decode("latin-1")
-        return (method if method in METHODS else "other"), txid
+        return (method if method in METHODS else "unknown"), txid
     return {b"r": ("response", txid), b"e": ("error", txid)}.get(kind, MALFORMED)
 
 

@@ -22,7 +22,7 @@ from harness.plan.model import Plan
 
 Floats = npt.NDArray[np.float64]
 Objects = npt.NDArray[np.object_]
-MIN_HORIZON_S = 2.0  # what was sent this shortly before the end may still be on its way
+MIN_HORIZON_S = 0.5  # what was sent this shortly before the end, or within twice the longest delay, may still arrive
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, made odd: spreads each field over all bits
 
 
@@ -50,8 +50,9 @@ class Hosts:
 
 
 def flights(
-    frames: Frames, places: Sequence[str], t_s: Floats, headers: Headers, plan: Plan, more: Mapping[str, Objects]
-) -> pd.DataFrame:
+    frames: Frames, places: Sequence[str], t_s: Floats, end_s: float, headers: Headers, plan: Plan,
+    more: Mapping[str, Objects],
+) -> pd.DataFrame:  # fmt: skip
     """One row for each packet that a host sent to another, both with a tap, in order of time.
 
     Columns: source, target (host names), sent_s, delay_ms (NaN if lost), lost, copies (arrivals: 2 where the network
@@ -64,7 +65,7 @@ def flights(
     keys = _keys(frames, headers, np.concatenate([sent, received]))
     delay_s, copies = match(keys[: len(sent)], t_s[sent], keys[len(sent) :], t_s[received])
     horizon_s = max(MIN_HORIZON_S, 2 * float(delay_s[copies > 0].max(initial=0.0)))
-    known = (copies > 0) | (t_s[sent] < t_s.max(initial=0.0) - horizon_s)
+    known = (copies > 0) | (t_s[sent] < end_s - horizon_s)
     rows, copies = sent[known], copies[known]
     names = np.array([*hosts.names, ""], dtype=object)
     return pd.DataFrame({

@@ -124,6 +124,7 @@ class GnutellaReader:
 # ---- HTTP tracker (BEP 3, BEP 48 scrape), on HTTP/1.x (RFC 9112) ----
 
 MAX_HEAD_BYTES = 1 << 16
+FAILURE = b"d14:failure"  # of `failure reason`
 
 
 class HttpReader:
@@ -140,11 +141,12 @@ class HttpReader:
         self._buffer = b""
         self._begin = 0
         self._skip = 0
+        self._body_of: int | None = None  # the number of an answer whose body comes next
         self._open: int | None = None  # the number of a message of unknown length
         self._lost = False
 
     def gap(self) -> None:
-        self._buffer, self._skip, self._open, self._lost = b"", 0, None, True
+        self._buffer, self._skip, self._open, self._body_of, self._lost = b"", 0, None, None, True
 
     def end(self) -> None:
         self._open = None
@@ -161,6 +163,7 @@ class HttpReader:
             data, begin, self._buffer = self._buffer + data, self._begin, b""
         at, size = 0, len(data)
         while True:
+            self._look_into_body(data, at)
             step = min(self._skip, size + missing - at)
             at, self._skip = at + step, self._skip - step
             if at >= size:
@@ -172,7 +175,7 @@ class HttpReader:
             if head < 0:
                 self._partial(data[at:], missing, frame if at else begin)
                 return
-            at = self._message(data[at : head + 4], frame if at else begin, at, size + missing)
+            at = self._message(data, data[at : head + 4], frame if at else begin, at, size + missing)
 
     def _partial(self, data: bytes, missing: int, frame: int) -> None:
         """A head that is not whole: wait for more, or take what there is when the rest was not captured."""
@@ -181,27 +184,37 @@ class HttpReader:
             return
         self._open = self._messages.add(frame, self._kind(data), "", len(data) + missing)
 
-    def _message(self, head: bytes, frame: int, at: int, size: int) -> int:
+    def _message(self, data: bytes, head: bytes, frame: int, at: int, size: int) -> int:
         """Note the message with this head, which begins at `at` of `size` bytes; where its head ends."""
         length = _content_length(head)
         number = self._messages.add(frame, self._kind(head), "", len(head) + (length or 0))
+        self._body_of = number if self._is_server and length != 0 else None
         if length is not None or not self._is_server:  # a request without a length has no body
             self._skip = length or 0
             return at + len(head)
+        self._look_into_body(data, at + len(head))
         self._open = number
         self._messages.bytes[number] = size - at
         return size
+
+    def _look_into_body(self, data: bytes, at: int) -> None:
+        """A tracker says no with status 200 and a body that begins with this key (BEP 3)."""
+        if self._body_of is not None and at < len(data):
+            if data.startswith(FAILURE, at):
+                self._messages.kind[self._body_of] = "error"
+            self._body_of = None
 
     def _kind(self, head: bytes) -> str:
         if self._is_server:
             if not head.startswith(b"HTTP/"):
                 return "malformed"
-            return f"{self._asked.popleft()}_response" if self._asked else "response"
+            kind = f"{self._asked.popleft()}_response" if self._asked else "response"
+            return kind if head.split(b" ", 2)[1:2] == [b"200"] else "error"
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) < 2 or words[0] not in (b"GET", b"HEAD", b"POST"):
             return "malformed"
         path = words[1].partition(b"?")[0].rpartition(b"/")[2]
-        kind = {b"announce": "announce", b"scrape": "scrape"}.get(path, "other")
+        kind = {b"announce": "announce", b"scrape": "scrape"}.get(path, "unknown")
         self._asked.append(kind)
         return kind
 

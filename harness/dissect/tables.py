@@ -36,7 +36,10 @@ def read(path: Path, plan: Plan, t0_ns: int, probe_port: int = PROBE_PORT) -> Ta
     capture = read_frames(path)
     frames = capture.frames
     places = [interface.name for interface in capture.interfaces]
-    t_s = run_seconds(frames.time_ns, capture.comments, t0_ns, path) if len(frames) else np.zeros(0)
+    t_s: delays.Floats = np.zeros(0)
+    end_s = 0.0
+    if len(frames):
+        t_s, end_s = run_seconds(frames.time_ns, capture.comments, t0_ns, path)
     headers = decode(frames)
     owners = columns.owners(headers, Listeners.of(plan))
     protocol = owners.named([peer.protocol for peer in plan.peers])
@@ -48,7 +51,7 @@ def read(path: Path, plan: Plan, t0_ns: int, probe_port: int = PROBE_PORT) -> Ta
     return Tables(
         packets,
         columns.wire_messages(packets, dissection),
-        delays.flights(frames, places, t_s, headers, plan, more),
+        delays.flights(frames, places, t_s, end_s, headers, plan, more),
         {places[number]: count for number, count in capture.dropped.items()},
         capture.truncated,
     )

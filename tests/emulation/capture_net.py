@@ -1,4 +1,4 @@
-"""A network of two hosts and one wire, made by hand for the capture tests; run inside fresh namespaces.
+"""Pairs of hosts with a wire each, made by hand for the tests of capturing; to be used inside a sandbox.
 
 a: eth0 10.0.0.1  <->  w0a [bridge w0] w0b  <->  eth0 10.0.0.2 :b
 """
@@ -6,28 +6,14 @@ a: eth0 10.0.0.1  <->  w0a [bridge w0] w0b  <->  eth0 10.0.0.2 :b
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import socket
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 CLONE_NEWNET = 0x40000000
-UNSHARE = [
-    "unshare",
-    "--user",
-    "--map-root-user",
-    "--net",
-    "--mount",
-    "--pid",
-    "--fork",
-    "--mount-proc",
-    "--kill-child",
-]
 
 
 def ip(command: str, *keep: int) -> None:
@@ -35,7 +21,7 @@ def ip(command: str, *keep: int) -> None:
 
 
 @contextmanager
-def inside(netns: int):
+def inside(netns: int) -> Iterator[None]:
     """Be in another network namespace for a while."""
     libc = ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
@@ -86,24 +72,3 @@ class Net:
             sock.bind((address, port))
             sock.settimeout(10)
             return sock
-
-
-def run_inside(module: str, function: str, *arguments: str) -> Any:
-    """Call `function(*arguments)` of a test module in fresh namespaces and return its result (JSON)."""
-    call = [sys.executable, "-W", "error", str(Path(__file__)), module, function, *arguments]
-    done = subprocess.run([*UNSHARE, *call], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def available() -> bool:
-    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False, timeout=20).returncode == 0
-
-
-if __name__ == "__main__":
-    import runpy
-
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    sys.path.insert(0, str(Path(__file__).parent))
-    chosen: Callable[..., Any] = runpy.run_path(sys.argv[1])[sys.argv[2]]
-    print(json.dumps(chosen(*sys.argv[3:])))

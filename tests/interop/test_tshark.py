@@ -36,6 +36,7 @@ from tests.unit.wire_frames import ACK, PSH, SYN, T0_NS, CaptureFile, peer, plan
 pytestmark = pytest.mark.interop
 A, B = "10.0.0.1", "10.0.0.2"
 GNUTELLA, DHT, TRACKER = 6346, 6881, 6969
+HTTP = f"tcp.port=={TRACKER}"
 PEERS = [
     peer("flooding", "b", f"{B}:{GNUTELLA}"),
     peer("dht", "b", f"{B}:{DHT}"),
@@ -52,10 +53,10 @@ def tshark_is_there() -> None:
 
 def tshark(path: Path, show: str, *fields: str) -> list[list[str]]:
     """The fields of each frame that passes the display filter, one string each; several values are joined by commas."""
-    command = [
-        "tshark", "-n", "-o", "tcp.reassemble_out_of_order:TRUE", "-r", str(path), "-Y", show, "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a",
-        "-d", f"tcp.port=={GNUTELLA},gnutella", "-d", f"udp.port=={DHT},bt-dht", "-d", f"tcp.port=={TRACKER},http",
-    ]  # fmt: skip
+    command = ["tshark", "-n", "-o", "tcp.reassemble_out_of_order:TRUE", "-r", str(path), "-Y", show]
+    for port, dissector in ((f"tcp.port=={GNUTELLA}", "gnutella"), (f"udp.port=={DHT}", "bt-dht"), (HTTP, "http")):
+        command += ["-d", f"{port},{dissector}"]
+    command += ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]
     for field in fields:
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

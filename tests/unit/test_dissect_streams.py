@@ -237,6 +237,24 @@ def test_requests_and_their_answers() -> None:
     assert [size for *_, size in it.seen][:2] == [len(ANNOUNCE), len(answer(b"d8:intervali60ee"))]
 
 
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize("cut", [10, 30, 38, 60])
+def test_a_refusal_is_an_error(cut: int, length: bool) -> None:
+    it = Exchange()
+    it.put(it.client, ANNOUNCE)
+    data = answer(b"d14:failure reason12:unregisterede", length)
+    it.put(it.server, data[:cut])
+    it.put(it.server, data[cut:])
+    assert it.seen[1][1:] == ("error", len(data))
+
+
+def test_another_status_is_an_error() -> None:
+    it = Exchange()
+    it.put(it.client, b"GET /favicon.ico HTTP/1.1\r\n\r\n")
+    it.put(it.server, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    assert [kind for _, kind, _ in it.seen] == ["unknown", "error"]
+
+
 def test_a_body_that_looks_like_a_head_is_a_body() -> None:
     it = Exchange()
     it.put(it.client, ANNOUNCE)
