@@ -29,6 +29,7 @@ Report = Callable[
 ]  # progress for people and machines: {"phase": ...}, {"say": ...}, {"tick": ...}
 TICK_S = 1.0
 LOG_TAIL = 12
+AGAIN = "again"  # begins the ops by which a restarted peer shares again what it had
 
 
 def conduct(plan: Plan, engine: Engine, run_dir: RunDir, report: Report) -> str:
@@ -242,14 +243,15 @@ class _Conductor:
             if self.disk.pop(notice.peer, "lost") == "keep":
                 self._publish_again(notice.peer)
         elif notice.event == "op_end":
-            self.ended += 1
-            self.good += bool(notice.fields.get("ok"))
+            planned = not str(notice.fields.get("op", "")).startswith(AGAIN)
+            self.ended += planned
+            self.good += planned and bool(notice.fields.get("ok"))
 
     def _publish_again(self, peer: str) -> None:
         """A peer that came back with its disk shares again what it had published."""
         self.restarts[peer] = self.restarts.get(peer, 0) + 1
         for step in self.published.get(peer, ()):
-            self._command(peer, f"again{self.restarts[peer]}.{step.op}", step.verb, step.args)
+            self._command(peer, f"{AGAIN}{self.restarts[peer]}.{step.op}", step.verb, step.args)
 
     def _exited(self, notice: PeerExit) -> None:
         planned = notice.peer in self.leaving or self.plan.peer[notice.peer].expected_final_state != "running"

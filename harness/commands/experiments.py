@@ -104,7 +104,8 @@ def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, displ
     elif clock == "virtual":
         from harness.virtual.launch import run_virtual
 
-        run_virtual(run_dir, display, arguments)
+        options = {"memory": arguments.memory, "build_kernel": arguments.build_kernel}
+        run_virtual(plan, run_dir, display, **options)
     else:
         from harness.emulation.launch import run_emulated
 
