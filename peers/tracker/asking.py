@@ -37,7 +37,7 @@ class Question:
 
 
 def ignore(question: Question, answer: Announced | Failure) -> None:
-    """For goodbyes: whether one arrives changes nothing, because a tracker forgets its members by itself."""
+    """For goodbyes: whether one arrives is not waited for, because a tracker forgets its members by itself."""
 
 
 class Asking(ABC):
@@ -53,7 +53,3 @@ class Asking(ABC):
     @abstractmethod
     def forget(self, question: Question) -> None:
         """It is answered, or given up with this tracker: let go of all that belongs to it."""
-
-    @abstractmethod
-    def say_goodbye(self, tracker: Address, announce: Announce) -> None:
-        """Send a last announce that nobody will wait for, where one message is enough for it."""

@@ -147,10 +147,11 @@ class Client(Core):
             self._end(question.op, "publish", share.item, **_outcome(question, answer))
 
     def _say_goodbye(self) -> None:
-        """An orderly end is told to the tracker; after a crash it finds out by itself, two intervals later."""
+        """An orderly end is told to the tracker where one datagram can do it; else it finds out two intervals later."""
         for share in self._shares.values():
-            if share.listed:
-                self._asking.say_goodbye(self._trackers[0], self._announcement(share.info_hash, "stopped", 0, 0))
+            if share.listed and self._asking is self._udp:
+                goodbye = self._announcement(share.info_hash, "stopped", left=0, numwant=0)
+                self._ask(None, goodbye, ignore, self._trackers[:1])
 
     # ---- lookup ----
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from peers.core import Address, Core
+from peers.core import Core
 from peers.tracker.asking import Asking, Question
 from peers.wire import Malformed
 from peers.wire.http import Data, End, Head, Part, Reader, encode_request
 from peers.wire.http_tracker import announce_target, decode_announced
-from peers.wire.tracker import Announce, Announced, Failure
+from peers.wire.tracker import Announced, Failure
 
 MAX_BODY = 64 * 1024
 
@@ -39,9 +39,6 @@ class HttpAsking(Asking):
         for conn in [conn for conn, exchange in self._exchanges.items() if exchange.question is question]:
             del self._exchanges[conn]
             self._core.close(conn)
-
-    def say_goodbye(self, tracker: Address, announce: Announce) -> None:
-        """Not by HTTP: a peer that stops has no time to open a stream."""
 
     def on_opened(self, conn: int) -> None:
         exchange = self._exchanges.get(conn)

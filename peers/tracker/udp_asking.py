@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from peers.core import Address, Core
-from peers.tracker.asking import Asking, Question, ignore
+from peers.tracker.asking import Asking, Question
 from peers.wire import Malformed
 from peers.wire.compact import IPV4_SIZE, IPV6_SIZE
 from peers.wire.tracker import Announce, Announced, Failure
@@ -49,11 +49,6 @@ class UdpAsking(Asking):
     def forget(self, question: Question) -> None:
         for transaction in [number for number, each in self._exchanges.items() if each.question is question]:
             del self._exchanges[transaction]
-
-    def say_goodbye(self, tracker: Address, announce: Announce) -> None:
-        connection = self._connections.get(tracker)
-        if connection and connection.until > self._core.now:
-            self._send(Exchange(Question(0, announce, None, [tracker], ignore), tracker, announce), connection.id)
 
     def on_datagram(self, source: Address, data: bytes) -> None:
         try:
