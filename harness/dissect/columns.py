@@ -64,6 +64,7 @@ class Dissection:
                 self._datagrams(name, np.flatnonzero(mine & (headers.transport == UDP)))
             if name in STREAMS:
                 self._streams(name, np.flatnonzero(mine & (headers.transport == TCP)))
+        self.hidden = self._messages.hidden
         order = np.argsort(np.array(self._messages.frame, dtype=np.int64), kind="stable")
         self.frame = np.array(self._messages.frame, dtype=np.int64)[order]
         self.kind = np.array([*self._messages.kind, ""], dtype=object)[order]

@@ -22,6 +22,7 @@ class Messages:
         self.kind: list[str] = []
         self.txid: list[str] = []
         self.bytes: list[int] = []
+        self.hidden = 0  # segments in which messages began beyond the snap length
 
     def add(self, frame: int, kind: str, txid: str, size: int) -> int:
         """Note a message; its number."""
@@ -73,15 +74,22 @@ class GnutellaReader:
             size = self._message(data, at, begin if carried else frame)
             carried = False
             if not size:
-                if size is None or missing:
+                if size is None:
                     self.gap()
+                elif missing:
+                    self._hide()
                 else:  # not whole yet
                     self._buffer, self._begin = data[at:], begin if at == 0 else frame
                 return
             at += size
         self._skip = at - kept - missing
-        if self._skip < 0:  # a message begins among the bytes that were not captured
-            self.gap()
+        if self._skip < 0:
+            self._hide()
+
+    def _hide(self) -> None:
+        """A message begins among the bytes that were not captured."""
+        self._messages.hidden += 1
+        self.gap()
 
     def _pass(self, data: bytes, missing: int) -> tuple[bytes, int]:
         """Leave the rest of the current payload behind; it ends in this segment."""
@@ -169,6 +177,7 @@ class HttpReader:
             if at >= size:
                 missing -= at - size
                 if missing:
+                    self._messages.hidden += 1
                     self.gap()
                 return
             head = data.find(b"\r\n\r\n", at)

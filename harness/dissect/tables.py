@@ -25,6 +25,7 @@ class Tables:
     wire_messages: pd.DataFrame
     flights: pd.DataFrame
     dropped: dict[str, int]
+    hidden: int  # segments in which messages begin that lie beyond the snap length: they are not in the tables
     truncated: bool  # the capture ends within a packet: the run was killed or the disk full
 
 
@@ -53,5 +54,6 @@ def read(path: Path, plan: Plan, t0_ns: int, probe_port: int = PROBE_PORT) -> Ta
         columns.wire_messages(packets, dissection),
         delays.flights(frames, places, t_s, end_s, headers, plan, more),
         {places[number]: count for number, count in capture.dropped.items()},
+        dissection.hidden,
         capture.truncated,
     )

@@ -103,6 +103,7 @@ def test_a_payload_beyond_the_snap_length_is_passed_over() -> None:
     tail = big[2920:]
     tap.put(2920, (tail + descriptor("ping", 0))[:200])
     assert tap.seen == [(1, "queryhit", 3023), (3, "ping", 23)]
+    assert tap.messages.hidden == 0
 
 
 def test_messages_hidden_by_the_snap_length_are_lost_until_the_next_segment() -> None:
@@ -111,6 +112,7 @@ def test_messages_hidden_by_the_snap_length_are_lost_until_the_next_segment() ->
     tap.put(0, many[:130], missing=400)  # two whole ones, and the header of a third
     tap.put(530, descriptor("pong", 14) + descriptor("ping", 0))
     assert tap.seen == [(1, "query", 53), (1, "query", 53), (1, "query", 53), (2, "pong", 37), (2, "ping", 23)]
+    assert tap.messages.hidden == 1
 
 
 def test_a_segment_that_never_comes_is_given_up() -> None:
