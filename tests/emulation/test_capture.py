@@ -110,6 +110,14 @@ def test_every_frame_is_seen_at_both_ends_with_direction_and_time(run_inside: Ru
     assert found["again"] == {}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user; the other tests ran without root")
+def test_an_ordinary_user_can_capture(run_inside: Run) -> None:
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if subprocess.run([*user, sys.executable, "-c", "import harness"], cwd=ROOT, check=False).returncode:
+        pytest.skip("the user nobody cannot read this project")
+    assert run_inside(snapped, prefix=user)["captured"] == [60] * 20
+
+
 def snapped() -> dict[str, Any]:
     net = Net()
     with capturing(net, snap_bytes=60) as (capture, run_dir):
