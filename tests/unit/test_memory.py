@@ -1,0 +1,131 @@
+"""The in-process network: each impairment against numbers worked out by hand."""
+
+from random import Random
+
+import pytest
+from specs import plan_of
+
+from harness.errors import EmulationError
+from harness.faults import Block, SetLink, Unblock
+from harness.memory import MemoryEngine
+from harness.memory.clock import Clock
+from harness.memory.network import Network, Way
+from harness.memory.streams import Half
+from harness.records import RunDir
+from topologies.model import Impairment
+
+TWO = """\
+name: two
+duration: 10 s
+topology: {generator: star, hosts: 2}
+links: {access: {delay: 10 ms, rate: 1 Mbit/s, queue: 10 packets}}
+overlays:
+  flooding: {protocol: flooding, peers: all, graph: {generator: line}}
+"""
+
+
+def way(**impairment):
+    return Way(Impairment(**impairment), Random(1))
+
+
+def test_delay_then_rate():
+    line = way(delay_ms=10, rate_mbit=1.0)  # 1250 bytes take 10 ms
+    assert line.carry(0.0, 1250) == pytest.approx(0.020)
+    assert line.carry(0.0, 1250) == pytest.approx(0.030)  # behind the first
+    assert line.carry(1.0, 1250) == pytest.approx(1.020)  # the line is idle again
+
+
+def test_queue_drops_what_it_cannot_hold():
+    line = way(rate_mbit=1.0, queue_bytes=3000)
+    out = [line.carry(0.0, 1250) for _ in range(4)]
+    assert [o is not None for o in out] == [True, True, False, False]  # 1250 being sent, 1250 waiting
+    assert line.dropped == 2
+
+
+def test_jitter_keeps_order():
+    line = way(delay_ms=20, jitter_ms=10)
+    out = [line.carry(number * 1e-4, 100) for number in range(2000)]
+    assert out == sorted(out)
+
+
+def test_jitter_has_its_spread():
+    line = way(delay_ms=50, jitter_ms=5)
+    delays = [(line.carry(float(number), 100) - number) * 1e3 for number in range(4000)]
+    mean = sum(delays) / len(delays)
+    spread = (sum((delay - mean) ** 2 for delay in delays) / len(delays)) ** 0.5
+    assert mean == pytest.approx(50, abs=0.5)
+    assert spread == pytest.approx(5, abs=0.3)
+
+
+@pytest.mark.parametrize("burst", [1.0, 4.0])
+def test_loss_has_its_share_and_its_bursts(burst):
+    line = way(loss_pct=5, loss_burst=burst)
+    lost = [line.carry(0.0, 100) is None for _ in range(40_000)]
+    runs = sum(1 for before, now in zip([False, *lost], lost, strict=False) if now and not before)
+    assert sum(lost) / len(lost) == pytest.approx(0.05, abs=0.01)
+    assert sum(lost) / runs == pytest.approx(burst if burst > 1 else 1 / 0.95, rel=0.1)
+
+
+@pytest.fixture
+def network(tmp_path):
+    return Network(plan_of(tmp_path, TWO), Clock())
+
+
+def arrivals(network, count=1, size=125, source="h1", target="h2"):
+    """When packets sent now arrive; None for lost ones."""
+    found = []
+    for _ in range(count):
+        network.send(source, target, size, lambda: found.append(network.clock.now), lambda: found.append(None))
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    return found
+
+
+def test_path_is_the_sum_of_its_links(network):
+    assert arrivals(network) == [pytest.approx(0.022)]  # 2 x 10 ms, 2 x 125 bytes at 1 Mbit/s
+
+
+def test_link_down_and_up(network):
+    network.apply(SetLink("h1-center", up=False))
+    assert arrivals(network) == [None]
+    network.apply(SetLink("h1-center", up=True))
+    assert arrivals(network) != [None]
+
+
+def test_block_is_one_way(network):
+    one, other = network.address_of["h1"], network.address_of["h2"]
+    network.apply(Block("f1-1", (one,), (other,)))
+    assert arrivals(network) == [None]
+    assert arrivals(network, source="h2", target="h1") != [None]
+    network.apply(Unblock("f1-1"))
+    assert arrivals(network) != [None]
+    with pytest.raises(EmulationError, match="no block 'f1-1'"):
+        network.apply(Unblock("f1-1"))
+
+
+def test_streams_repair_losses_in_order(network):
+    for direction in ("ab", "ba"):
+        network.ways["h1-center", direction].impairment = Impairment(delay_ms=10, loss_pct=20)
+    half, got = Half(network, "h1", "h2"), []
+    for number in range(200):
+        half.write(100, lambda number=number: got.append(number))
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    assert got == list(range(200))
+
+
+def test_streams_outlive_an_outage(network):
+    network.apply(SetLink("h1-center", up=False))
+    half, got = Half(network, "h1", "h2"), []
+    half.write(100, lambda: got.append(network.clock.now))
+    network.clock.at(5.0, lambda: network.apply(SetLink("h1-center", up=True)))
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    assert len(got) == 1
+    assert 5.0 < got[0] < 12.0  # the time-out doubles: the next attempt comes within as long again
+
+
+def test_what_is_not_modelled_is_refused(tmp_path):
+    plan = plan_of(tmp_path, TWO.replace("delay: 10 ms,", "delay: 10 ms, duplicate: 1 %,"))
+    with pytest.raises(EmulationError, match="does not model"):
+        MemoryEngine(plan, RunDir(tmp_path / "run").create()).build(lambda text: None)
