@@ -31,7 +31,8 @@ def edges(view: View) -> pd.DataFrame:
     for remote, peer, count in counts.itertuples(index=False):
         if remote and remote != peer:
             pairs[min(remote, peer), max(remote, peer)] += int(count)
-    return pd.DataFrame([(*pair, count) for pair, count in sorted(pairs.items())], columns=["a", "b", "messages"]).astype({"messages": int})
+    found = pd.DataFrame([(*pair, count) for pair, count in sorted(pairs.items())], columns=["a", "b", "messages"])
+    return found.astype({"messages": int})
 
 
 def parts(view: View) -> list[Part]:

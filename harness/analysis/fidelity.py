@@ -65,9 +65,7 @@ def _delay_level(path: dict[str, Any], phase: str) -> str:
     While the experiment runs, packets wait in the queues of rate-limited links as they should: too long a delay is
     then a doubt at most, never a proof.
     """
-    arrived = max(1, path["sent"] - path["lost"])
-    spread_ms = 3 * 1.2533 * path["planned_jitter_ms"] / math.sqrt(arrived)  # 3 standard errors of a median
-    allowance_ms = spread_ms + path["sending_ms"]
+    allowance_ms = path["chance_ms"] + path["sending_ms"]
     absolute, relative = THRESHOLDS[f"delay_{phase}_ms"], THRESHOLDS[f"delay_{phase}_share"]
     error_ms, planned_ms = path["error_ms"], path["planned_delay_ms"]
     if abs(error_ms) > max(absolute.invalid, relative.invalid * planned_ms) + allowance_ms:

@@ -12,6 +12,7 @@ from harness.analysis.underlay import Underlay
 from harness.plan.model import ProbePair
 
 PROBE_BYTES = 100  # at most: Ethernet, IP and UDP headers and a token
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median of normal values, in those of a mean
 EARLY_S = 0.5  # a probe sent this shortly before a fault may still be on its way when the fault comes
 
 
@@ -45,8 +46,9 @@ def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFra
     """One row for each pair that was measured, and phase (before, during); only fair probes count.
 
     Columns: phase, source, target, classes (space-separated), planned_delay_ms, planned_jitter_ms, sending_ms (what
-    the rates on the path add for a small frame), median_ms, p90_ms, error_ms (median - planned), sent, lost,
-    planned_loss_pct, burst (mean run of losses, by the plan).
+    the rates on the path add for a small frame), median_ms, p90_ms, error_ms (median - planned), chance_ms (what
+    jitter may make of the median of so few: 3 standard errors), sent, lost, planned_loss_pct, burst (mean run of
+    losses, by the plan).
     """
     rows = []
     for phase in ("before", "during"):
@@ -58,7 +60,7 @@ def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFra
                 rows.append({"phase": phase, **_path(pair, group["delay_ms"], underlay)})
     columns = [
         "phase", "source", "target", "classes", "planned_delay_ms", "planned_jitter_ms", "sending_ms", "median_ms",
-        "p90_ms", "error_ms", "sent", "lost", "planned_loss_pct", "burst",
+        "p90_ms", "error_ms", "chance_ms", "sent", "lost", "planned_loss_pct", "burst",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -70,6 +72,7 @@ def _path(pair: ProbePair, delays: pd.Series[float], underlay: Underlay) -> dict
         "planned_delay_ms": pair.delay_ms, "planned_jitter_ms": pair.jitter_ms,
         "sending_ms": underlay.sending_ms(pair.source, pair.target, PROBE_BYTES),
         "median_ms": median_ms, "p90_ms": float(delays.quantile(0.9)), "error_ms": median_ms - pair.delay_ms,
+        "chance_ms": 3 * MEDIAN_ERROR * pair.jitter_ms / math.sqrt(max(1, delays.notna().sum())),
         "sent": len(delays), "lost": int(delays.isna().sum()), "planned_loss_pct": pair.loss_pct,
         "burst": underlay.burst(pair.source, pair.target),
     }  # fmt: skip

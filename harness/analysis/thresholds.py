@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Threshold:
     unit: str
     reason: str
 
+
+NEVER = inf  # a hint, never a proof by itself
 
 THRESHOLDS = {
     "delay_before_ms": Threshold(
@@ -52,8 +55,10 @@ THRESHOLDS = {
         1.0, 10.0, "ms", "99th percentile of how late the delay lines let packets go, in the typical second"
     ),
     "cpu_waiting_pct": Threshold(
-        50.0, 90.0, "% of the time",
+        50.0, NEVER, "% of the time",
         "time in which some process waited for a processor (PSI), over the timeline: delays are then the machine's",
     ),
-    "cpu_busy_pct": Threshold(90.0, 99.0, "%", "mean load of all processors: without slack peers wait for each other"),
+    "cpu_busy_pct": Threshold(
+        90.0, NEVER, "%", "mean load of all processors: peers may wait for each other; what that does, the delays show"
+    ),
 }  # fmt: skip

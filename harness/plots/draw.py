@@ -21,7 +21,7 @@ SHARE = ["overlay_map", "latency_cdf", "fidelity", "success_over_time", "hops"] 
 def draw(data: Dataset, names: Sequence[str], mark: str) -> dict[str, str]:
     """Draw these figures as PNG and SVG; {name: why not} for those that the run has nothing for. Raises RecordError."""
     from harness.plots.registry import PLOTS
-    from harness.plots.style import NothingToDraw, stamp, style
+    from harness.plots.style import NothingToDraw, settle, stamp, style
 
     missing: dict[str, str] = {}
     data.run_dir.figures.mkdir(exist_ok=True)
@@ -36,8 +36,7 @@ def draw(data: Dataset, names: Sequence[str], mark: str) -> dict[str, str]:
                     file.unlink(missing_ok=True)
                 continue
             stamp(figure, mark)
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, for both formats
+            settle(figure)
             try:
                 figure.savefig(files[0], dpi=PNG_DPI)
                 figure.savefig(files[1], metadata={"Date": None})

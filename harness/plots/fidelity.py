@@ -48,7 +48,7 @@ def _delays(axes: Axes, paths: pd.DataFrame) -> None:
 
 
 def _errors(axes: Axes, paths: pd.DataFrame) -> None:
-    """The tolerance is the band; its edge is where a run becomes SUSPECT."""
+    """The tolerance is the band: a bar (what chance may do) that does not reach into it makes a run SUSPECT."""
     tidy(axes)
     planned = np.linspace(0, float(paths["planned_delay_ms"].max()) * 1.08, 50)
     tolerance = np.maximum(THRESHOLDS["delay_before_ms"].suspect, THRESHOLDS["delay_before_share"].suspect * planned)
@@ -56,9 +56,9 @@ def _errors(axes: Axes, paths: pd.DataFrame) -> None:
     axes.axhline(0, color=FAINT, linewidth=1)
     for phase, (colour, marker, _) in PHASES.items():
         own = paths[paths["phase"] == phase]
-        axes.plot(
-            own["planned_delay_ms"], own["error_ms"], marker, color=colour, markersize=5.5,
-            markerfacecolor="none" if phase == "before" else colour,
+        axes.errorbar(
+            own["planned_delay_ms"], own["error_ms"], yerr=own["chance_ms"], fmt=marker, color=colour, markersize=5.5,
+            elinewidth=0.9, markerfacecolor="none" if phase == "before" else colour,
         )  # fmt: skip
     axes.set(xlim=(0, planned[-1]), xlabel="planned, ms", ylabel="measured − planned, ms")
     axes.set_title("error of the delay (band: tolerance)")
@@ -104,10 +104,12 @@ def machine(data: Dataset) -> Figure:
         panels[0].plot(table["t_s"], table[name], color=colour, linestyle=line, linewidth=1.5, label=label)
     if known:
         panels[0].set(ylim=(0, 100), ylabel="% of the time")
-        panels[0].legend(loc="upper right", ncols=2)
     if late:
         panels[-1].plot(table["t_s"], table["late_p99_ms"], color=OVERLAY_COLOURS[3], linewidth=1.5)
         panels[-1].axhline(THRESHOLDS["shaper_late_ms"].suspect, color=FAINT, linewidth=1, linestyle=":")
         panels[-1].set_ylim(bottom=0)
         panels[-1].set_ylabel("delay lines late,\nms (p99)")
+    if known:
+        handles, labels = panels[0].get_legend_handles_labels()
+        panels[-1].legend(handles, labels, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.35), handlelength=2.8)
     return figure

@@ -90,5 +90,8 @@ def _bars(axes: Axes, wide: pd.DataFrame, data: Dataset, looks: Looks, places: i
     axes.set_xlabel(f"mean rate, kbit/s ({_what(data)})")
     axes.set_title(title if places <= len(wide) else f"{title} ({len(wide)} busiest of {places})")
     for row, total in enumerate(left):
-        axes.annotate(short(round(total, 1)), (total, row), xytext=(3, 0), textcoords="offset points", va="center",
-                      fontsize=7.5, color=FAINT)  # fmt: skip
+        label = axes.annotate(
+            short(round(total, 1)), (total, row), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7.5,
+            color=FAINT,
+        )  # fmt: skip
+        label.set_in_layout(False)

@@ -100,7 +100,10 @@ def fidelity(data: Dataset) -> str:
         errors = data.paths.loc[data.paths["phase"] == phase, "error_ms"].dropna().abs()
         if len(errors):
             parts.append(f"{errors.median():.2f} ms {words} (largest {errors.max():.2f} ms, {len(errors)} paths)")
-    return f"Error of the median one-way delay: {_list(parts)}. Points belong on the line, into the band, onto the bar."
+    return (
+        f"Error of the median one-way delay: {_list(parts)}. Points belong on the line; their bars, which show what "
+        "chance may do, reach into the band."
+    )
 
 
 def machine(data: Dataset) -> str:
