@@ -4,6 +4,7 @@ A tracker lists whoever asks it about a swarm as a member, and its compact answe
 Real clients announce "started" with something left to download, and are listed as leechers from then on. A lookup here
 does the same, and withdraws ("stopped") as soon as the answer has come, because it has nothing to give: so the
 providers that others get to see are those that published, and besides them at most those who are asking right now.
+Where the tracker counts no seeder, nobody has the item, whoever is listed.
 (An announce that begins with "stopped" would not list the asker, but trackers answer it without peers.)
 """
 
@@ -166,7 +167,8 @@ class Client(Core):
         assert question.op is not None
         outcome = _outcome(question, answer)
         if isinstance(answer, Announced):
-            found = [str(peer.address) for peer in answer.peers if peer.address != self.address]
+            others = [str(peer.address) for peer in answer.peers if peer.address != self.address]
+            found = others if answer.seeders else []
             outcome |= {"ok": bool(found), "providers": found} | ({} if found else {"reason": "not found"})
             self._withdraw(question)
         self._end(question.op, "lookup", item, **outcome)

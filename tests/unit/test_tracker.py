@@ -89,6 +89,15 @@ def test_what_was_published_is_found(transport):
     assert [member["address"] for member in swarm] == ["10.0.1.1:6881"]
 
 
+def test_who_is_only_asking_is_not_taken_for_a_provider():
+    net = build(3)
+    for number in (1, 2, 3):
+        net.command(at(number), str(number), "lookup", item="x")
+    net.run(1.0)
+    assert [net.ends()[op]["leechers"] for op in "123"] == [1, 2, 3]
+    assert [net.ends()[op]["reason"] for op in "123"] == ["not found"] * 3
+
+
 def test_times_and_messages_of_a_lookup_by_udp():
     net = build()
     began = net.now
