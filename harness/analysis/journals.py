@@ -15,7 +15,7 @@ UNTIMED = ("phase",)  # events whose fields are durations of the machine, not of
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two journals have in common. `worst_us` and `p99_us` are over events that stand at the same place in both."""
+    """What two journals have in common; `worst_us` and `p99_us` are over events at the same place in both."""
 
     events: int
     same_bytes: bool  # the files, time stamps relative to the timeline's zero

@@ -22,11 +22,11 @@ def doctor(arguments: Namespace) -> int:
 
 
 def kernel(arguments: Namespace) -> int:
-    from harness.virtual import kernel as virtual_kernel
+    from harness.virtual.kernel import build, status
 
     if arguments.action == "build":
-        path = virtual_kernel.build(print)
+        path = build(print)
         print(f"the kernel is ready: {path}")
         return PASSED
-    print(virtual_kernel.status())
+    print(status())
     return PASSED
