@@ -29,12 +29,16 @@ def planned(arguments: Namespace) -> tuple[Plan, str]:
     spec, document = load_spec(path, settings)
     plan = make_plan(spec, document)
     _check_metrics(plan)
+    if plan.capture and plan.capture.filter:
+        from harness.packet_ring import compile_program
+
+        compile_program(plan.capture.filter, plan.capture.snap_bytes)
     return plan, effective_text(document, settings)
 
 
 def _check_metrics(plan: Plan) -> None:
     from harness.analysis.metrics import METRICS
-    from harness.spec.load import did_you_mean
+    from harness.spec.wording import did_you_mean
 
     for expectation in plan.expectations:
         if expectation.metric not in METRICS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,10 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import SpecError
-from harness.spec.allowed import keys_at
 from harness.spec.model import Spec
-
-Place = tuple[str | int, ...]
+from harness.spec.wording import Place, told
 
 
 class Loader(yaml.SafeLoader):
@@ -46,22 +43,31 @@ class Document:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.text = path.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"cannot read {path}: {error}") from error
+            self.text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SpecError(f"cannot read {path}: {error.strerror}; a spec is a file, see experiments/") from error
+        except UnicodeDecodeError as error:
+            raise SpecError(f"cannot read {path}: it is no text in UTF-8 (byte {error.start})") from error
         self.lines: dict[Place, int] = {}
         self.data = self._parse()
 
     def _parse(self) -> Any:
         try:
             root = yaml.compose(self.text, Loader=Loader)
+            if root is None:
+                raise SpecError(f"{self.path}: the file is empty; see experiments/partition.yaml for an example")
+            return self._value(root, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
             raise SpecError(f"{self.path}:{line}: not YAML: {error.problem or error.context}") from error
-        if root is None:
-            raise SpecError(f"{self.path}: the file is empty; see experiments/partition.yaml for an example")
-        return self._value(root, ())
+        except yaml.reader.ReaderError as error:
+            line = self.text.count("\n", 0, error.position) + 1
+            raise SpecError(f"{self.path}:{line}: not YAML: character {error.character:#x}: {error.reason}") from error
+        except RecursionError as error:
+            raise SpecError(
+                f"{self.path}: nested too deeply; does an alias (*) stand within its own anchor (&)?"
+            ) from error
 
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self.lines.setdefault(place, node.start_mark.line + 1)
@@ -78,7 +84,10 @@ class Document:
             return result
         if isinstance(node, yaml.SequenceNode):
             return [self._value(child, (*place, index)) for index, child in enumerate(node.value)]
-        return scalar(node)
+        try:
+            return scalar(node)
+        except ValueError as error:  # such as the date 2026-02-31
+            raise SpecError(f"{self.path}:{node.start_mark.line + 1}: {dotted(place)}: {error}") from error
 
     def where(self, place: Sequence[str | int]) -> str:
         """`file:line: path` of the nearest place that the document has."""
@@ -101,15 +110,6 @@ def dotted(place: Iterable[str | int]) -> str:
     return text
 
 
-def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """ "; did you mean 'delay'?" or an empty string, then what is allowed."""
-    names = list(dict.fromkeys(allowed))
-    near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
-    return f"{hint} Allowed: {shown}" if hint else f"; allowed: {shown}"
-
-
 def load_document(path: Path, settings: Sequence[str] = ()) -> Document:
     """Read a file and put `--set path=value` settings into its data. Raises SpecError."""
     document = Document(path)
@@ -128,22 +128,9 @@ def load_spec(path: Path, settings: Sequence[str] = ()) -> tuple[Spec, Document]
     try:
         return Spec.model_validate(document.data), document
     except ValidationError as error:
-        raise SpecError("\n".join(_messages(error, document))) from error
-
-
-def _messages(error: ValidationError, document: Document) -> list[str]:
-    messages = []
-    for fault in error.errors():
-        place = [part for part in fault["loc"] if not str(part).startswith(("function-", "tagged-union"))]
-        text = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "missing":
-            text = "this key is missing"
-        elif fault["type"] == "extra_forbidden":
-            text = f"unknown key {str(place[-1])!r}{did_you_mean(str(place[-1]), keys_at(Spec, place[:-1]))}"
-        elif fault["type"] != "value_error":
-            text = f"found {_short(fault['input'])}: {text[0].lower()}{text[1:]}"
-        messages.append(f"{document.where(place)}: {text}")
-    return list(dict.fromkeys(messages))
+        told_faults = (told(fault, document.data) for fault in error.errors())
+        messages = dict.fromkeys(f"{document.where(place)}: {text}" for place, text in told_faults)
+        raise SpecError("\n".join(messages)) from error
 
 
 def _set(document: Document, setting: str) -> None:
@@ -153,7 +140,8 @@ def _set(document: Document, setting: str) -> None:
     try:
         value = yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise SpecError(f"--set {setting!r}: the value is not YAML: {error}") from error
+        problem = getattr(error, "problem", None) or error
+        raise SpecError(f"--set {setting!r}: the value is not YAML: {problem}") from error
     names = path.replace("[", ".[").split(".")
     parts = [int(name[1:-1]) if re.fullmatch(r"\[\d+\]", name) else name for name in names]
     at = document.data
@@ -172,11 +160,6 @@ def _set(document: Document, setting: str) -> None:
                 raise SpecError(f"--set {setting!r}: {where} is empty in {document.path}")
         else:
             at = at[part]
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _kind(value: object) -> str:

@@ -243,7 +243,7 @@ class Capture(Strict):
     """Which nodes' frames are recorded; "none" records nothing."""
 
     at: Selector = ["hosts"]
-    snap: Bytes = 256
+    snap: Bytes = 1600  # whole frames: several messages share a segment after every stall
     filter: str = ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from random import Random
 from typing import Annotated
 
@@ -34,7 +35,7 @@ def parse(text: object, units: dict[str, float], what: str, example: str) -> flo
     if isinstance(text, (int, float)) and not isinstance(text, bool) and text == 0:
         return 0.0
     match = re.fullmatch(_NUMBER + r"\s*(\S.*)?", str(text).strip())
-    if not match:
+    if not match or not isfinite(float(match[1])):
         raise ValueError(f"{text!r} is not a {what}; write a number and a unit, as in {example!r}")
     number, unit = float(match[1]), (match[2] or "").strip()
     if unit not in units:

@@ -41,6 +41,7 @@ MAX_CHECKS = 64  # pings under way to nodes that want a place in the table
 MAX_BOOTSTRAP = 8  # addresses asked at once
 JOIN_RETRY_S, JOIN_RETRY_MAX_S = 1.0, 8.0  # doubling from one to the other while nobody answers
 EXPIRY_SWEEP_S = 60.0
+SETTLE_S = 1.0  # doubling
 
 
 class Member(Core):
@@ -69,6 +70,8 @@ class Member(Core):
         self._ready = False
         self._join_retry_s = JOIN_RETRY_S
         self._join_searches = 0
+        self._settle_s = SETTLE_S
+        self._arrivals_before = 0
 
     # ---- inputs ----
 
@@ -103,6 +106,8 @@ class Member(Core):
             self._bootstrap()
         elif name == "join-limit":
             self._become_ready()
+        elif name == "settle":
+            self._settle()
         elif name == "refresh":
             self._refresh()
         elif name == "expiry":
@@ -247,6 +252,24 @@ class Member(Core):
             self._ready = True
             self.cancel_timer("join-limit")
             self.emit("ready")
+            if self._bootstrap_addresses():
+                self._set_settle_timer()
+
+    def _settle(self) -> None:
+        """Look around again, at growing intervals, as long as the time before brought new contacts.
+
+        Nodes that join at the same moment meet too few of each other; Kademlia leaves the rest to the refresh.
+        """
+        if self.table.arrivals == self._arrivals_before:
+            return
+        self._arrivals_before = self.table.arrivals
+        for target in (self.id, *self.table.gaps(self.rng)):
+            self.search(FindNode(self.id, target), lambda _: None)
+        self._settle_s *= 2
+        self._set_settle_timer()
+
+    def _set_settle_timer(self) -> None:
+        self.set_timer("settle", self._settle_s * (0.5 + self.rng.random()))  # not all at once
 
     def _refresh(self) -> None:
         refresh_s = self.options.refresh_s

@@ -2,6 +2,8 @@
 
 Bucket i holds contacts whose id shares exactly the first i bits with our own; the last bucket holds all that share at
 least as many, our own place included, and is the only one that splits. Every contact has answered us at least once.
+The k contacts closest to ourselves have a place even in a full bucket: where the tree of ids is unbalanced, nobody else
+could tell who they are (section 2.4, "highly unbalanced trees").
 
     good           heard from within `good_s`
     questionable   silent for longer; the one silent longest is pinged before a newcomer may take its place
@@ -61,6 +63,7 @@ class RoutingTable:
     ) -> None:
         self.own_id = own_id
         self.buckets = [Bucket(changed_at=0.0)]
+        self.arrivals = 0  # of new contacts
         self._k = k
         self._good_s = good_s
         self._backoff_s = backoff_s
@@ -112,7 +115,7 @@ class RoutingTable:
         bucket = self._bucket(node.id)
         contact = bucket.contacts.get(node.id)
         if contact is None:
-            return node if self._has_place(bucket) else self._wait(bucket, node, now)
+            return node if self._has_place(bucket, node) else self._wait(bucket, node, now)
         if contact.address != node.address:
             return None
         if contact.bad:
@@ -156,6 +159,12 @@ class RoutingTable:
             if bucket.changed_at + idle_s <= now
         ]  # fmt: skip
 
+    def gaps(self, rng: Random) -> list[int]:
+        """For each bucket with room left one random id in its range."""
+        return [
+            self.random_id(index, rng) for index, bucket in enumerate(self.buckets) if len(bucket.contacts) < self._k
+        ]
+
     def random_id(self, index: int, rng: Random) -> int:
         """An id in the range of bucket `index`."""
         free_bits = ID_BITS - index
@@ -175,9 +184,9 @@ class RoutingTable:
         shared_bits = ID_BITS - (node_id ^ self.own_id).bit_length()
         return self.buckets[min(shared_bits, len(self.buckets) - 1)]
 
-    def _has_place(self, bucket: Bucket) -> bool:
+    def _has_place(self, bucket: Bucket, node: NodeInfo) -> bool:
         room = len(bucket.contacts) < self._k or any(contact.bad for contact in bucket.contacts.values())
-        return room or (bucket is self.buckets[-1] and len(self.buckets) < ID_BITS)
+        return room or (bucket is self.buckets[-1] and len(self.buckets) < ID_BITS) or self._is_near(node)
 
     def _insert(self, node: NodeInfo, now: float) -> NodeInfo | None:
         bucket = self._bucket(node.id)
@@ -188,13 +197,33 @@ class RoutingTable:
             elif bucket is self.buckets[-1] and len(self.buckets) < ID_BITS:
                 self._split()
                 bucket = self._bucket(node.id)
+            elif self._is_near(node):
+                break
             else:
                 return self._wait(bucket, node, now)
         bucket.replacements.pop(node.id, None)
         bucket.contacts[node.id] = Contact(node.id, node.address, now)
         bucket.changed_at = now
+        self.arrivals += 1
         self._on_edge(node.address, True)
+        self._trim()
         return None
+
+    def _is_near(self, node: NodeInfo) -> bool:
+        """Whether fewer than k contacts are closer to us."""
+        distance = node.id ^ self.own_id
+        return sum(contact.id ^ self.own_id < distance for contact in self if not contact.bad) < self._k
+
+    def _trim(self) -> None:
+        """Beyond k contacts a bucket keeps only those that are among the k closest to ourselves, the older first."""
+        for bucket in self.buckets:
+            for contact in list(reversed(bucket.contacts.values())):
+                if len(bucket.contacts) <= self._k:
+                    break
+                if not self._is_near(contact.info):
+                    del bucket.contacts[contact.id]
+                    if not contact.bad:
+                        self._on_edge(contact.address, False)
 
     def _split(self) -> None:
         old, index = self.buckets[-1], len(self.buckets) - 1

@@ -73,7 +73,7 @@ class HttpAsking(Asking):
             self._core.malformed(exchange.question.tracker, str(error))
             answer = Failure(f"malformed answer: {error}")
         if answer is not None:
-            kind = "error" if isinstance(answer, Failure) else "response"
+            kind = "error" if isinstance(answer, Failure) else "announce_response"
             question = exchange.question
             self._core.heard(kind, f"stream-{conn}", question.tracker, exchange.size, question.op, reply=True)
             self._on_answer(question, answer)

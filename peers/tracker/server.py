@@ -110,7 +110,7 @@ class Tracker(Core):
         answer = self._udp_answer(source, connection_id, request)
         reply = by_udp.encode_answer(transaction, answer)
         self.send(source, reply)
-        self.sent("error" if isinstance(answer, Failure) else "response", f"{transaction:08x}", source, len(reply))
+        self.sent(by_udp.ANSWER_KINDS[type(answer)], f"{transaction:08x}", source, len(reply))
 
     def _udp_answer(self, source: Address, connection_id: int, request: by_udp.Request) -> by_udp.Answer:
         if isinstance(request, by_udp.Connect):
@@ -167,7 +167,7 @@ class Tracker(Core):
             self._respond(conn, stream, "error", 405 if kind != "unknown" else 404, b"")
             return
         try:
-            kind, body = "response", self._http_answer(kind, stream.remote, query)
+            kind, body = f"{kind}_response", self._http_answer(kind, stream.remote, query)
         except Malformed as error:
             self.malformed(stream.remote, str(error))
             kind, body = "error", by_http.encode_failure(str(error))

@@ -10,7 +10,7 @@ from peers.tracker.asking import Asking, Question
 from peers.wire import Malformed
 from peers.wire.compact import IPV4_SIZE, IPV6_SIZE
 from peers.wire.tracker import Announce, Announced, Failure
-from peers.wire.udp_tracker import Connect, Connected, decode_answer, encode_request
+from peers.wire.udp_tracker import ANSWER_KINDS, Connect, Connected, decode_answer, encode_request
 
 CONNECTION_ID_S = 60.0  # a client may use one for a minute (BEP 15)
 
@@ -56,7 +56,7 @@ class UdpAsking(Asking):
         except Malformed as error:
             self._core.malformed(source, str(error))
             return
-        kind, ident = "error" if isinstance(answer, Failure) else "response", f"{transaction:08x}"
+        kind, ident = ANSWER_KINDS[type(answer)], f"{transaction:08x}"
         exchange = self._exchanges.get(transaction)
         if exchange is None or exchange.tracker != source:
             self._core.heard(kind, ident, source, len(data))

@@ -39,6 +39,12 @@ class Scraped(NamedTuple):
 
 Request = Connect | Announce | Scrape
 Answer = Connected | Announced | Scraped | Failure
+ANSWER_KINDS: dict[type[Answer], str] = {  # how traces and captures name them
+    Connected: "connect_response",
+    Announced: "announce_response",
+    Scraped: "scrape_response",
+    Failure: "error",
+}
 
 
 class Envelope(NamedTuple):

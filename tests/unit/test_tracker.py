@@ -109,11 +109,11 @@ def test_times_and_messages_of_a_lookup_by_udp():
             if event in ("sent", "received")]  # fmt: skip
     assert mine == [
         ("sent", "connect", 16),
-        ("received", "response", 16),
+        ("received", "connect_response", 16),
         ("sent", "announce", 98),
-        ("received", "response", 20),
+        ("received", "announce_response", 20),
         ("sent", "announce", 98),  # the withdrawal
-        ("received", "response", 20),
+        ("received", "announce_response", 20),
     ]
     # the connection id is good for a minute
     net.command(at(1), "2", "lookup", item="x")
