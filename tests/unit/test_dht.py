@@ -151,6 +151,19 @@ def test_the_eight_closest_nodes_are_found(sixty):
     assert sum(ends[op]["timeouts"] for op in wanted) == 0
 
 
+def test_nodes_that_join_at_once_find_each_other_though_buckets_are_small():
+    net = build(64, k=2)
+    net.run(15.0)
+    ids = sorted(core.id for core in net.cores.values())
+    for core in net.cores.values():
+        [_, first, second, *_] = sorted(ids, key=core.id.__xor__)
+        assert core.table.get(first)
+        assert core.table.get(second)
+    quiet = net.datagrams
+    net.run(300.0)
+    assert net.datagrams < 1.2 * quiet  # they stop looking around when it brings nothing new
+
+
 def test_what_nobody_published_is_not_found(sixty):
     sixty.command(address(1), "none", "lookup", item="nothing")
     sixty.run(2.0)

@@ -47,7 +47,9 @@ noise = st.one_of(
         st.binary(max_size=3),
     ),
 )
-timers = st.sampled_from(["rpc", "join", "join-limit", "refresh", "expiry", "republish", "operation 1", "nothing"])
+timers = st.sampled_from(
+    ["rpc", "join", "join-limit", "refresh", "settle", "expiry", "republish", "operation 1", "nothing"]
+)
 items = st.one_of(st.sampled_from(["x", "y"]), st.text(max_size=3), st.none(), ids.map(lambda each: f"{each:040x}"))
 commands = st.builds(
     lambda op, verb, item: Command(str(op), verb, {"item": item, "id": item}),
@@ -79,7 +81,7 @@ def test_any_inputs_in_any_order(happenings, chance):
             step = Datagram(question.to, encode_message(decode_message(question.data)[0], step))
         asked += [effect for effect in core.handle(now, step) if isinstance(effect, SendDatagram)]
         assert core._checks <= MAX_CHECKS
-        assert all(len(bucket.contacts) <= 2 for bucket in core.table.buckets)
+        assert all(len(bucket.contacts) <= 4 for bucket in core.table.buckets)  # k, and k neighbours beyond
 
 
 @settings(deadline=None, max_examples=200)

@@ -203,6 +203,31 @@ def test_failures_of_strangers_change_nothing():
     assert not table.buckets[0].replacements
 
 
+def test_the_k_closest_to_ourselves_have_a_place_even_in_a_full_bucket():
+    table, edges = make()
+    far, middle, near = node("1110", 1), node("1100", 2), node("1001", 3)
+    for newcomer in (far, middle, node("01", 5)):
+        table.answered(newcomer, 0.0)
+    # known are 01, 1100, 1110; of these and 1001 the two closest to 0 are 01 and 1001: 1001 comes in, as one too many,
+    # and the one that came last of those not among the two closest, 1100, has to go
+    assert table.asked(near, 1.0) == near
+    table.answered(near, 1.0)
+    assert ids(table.buckets[0]) == [far.id, near.id]
+    assert edges[-2:] == [("10.0.0.3", True), ("10.0.0.2", False)]
+    # 1010 is farther than 01 and 1001
+    assert table.asked(C, 2.0) is None
+    assert ids(table.buckets[0]) == [far.id, near.id]
+
+
+def test_gaps():
+    table, _ = make()
+    for newcomer in (A, B, node("01", 5), node("001", 6), node("0001", 7)):
+        table.answered(newcomer, 0.0)
+    # bucket 0 is full, bucket 1 has 01 alone, the last one both others
+    [gap] = table.gaps(Random(1))
+    assert gap >> ID_BITS - 2 == 0b01
+
+
 def test_closest_by_xor():
     table, _ = make(k=8)
     nodes = [node(bits, host) for host, bits in enumerate(("0001", "0010", "0011", "0100", "0101"), 1)]
@@ -250,7 +275,7 @@ def test_any_history_keeps_the_table_in_order():
         what(rng.choice(nodes), now)
     assert sum(1 if up else -1 for _, up in edges) == sum(not contact.bad for contact in table)
     for index, bucket in enumerate(table.buckets):
-        assert len(bucket.contacts) <= 3
+        assert len(bucket.contacts) <= 2 * 3  # k, and the k closest to ourselves at most beyond
         assert len(bucket.replacements) <= 3
         assert not bucket.contacts.keys() & bucket.replacements.keys()
         for node_id in [*bucket.contacts, *bucket.replacements]:
