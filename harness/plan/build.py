@@ -18,8 +18,9 @@ from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.witnesses import Witnesses, without_contradicted
 from harness.plan.workload import item_names, steps
-from harness.spec.load import Document, did_you_mean
+from harness.spec.load import Document
 from harness.spec.model import Expect, Spec
+from harness.spec.wording import did_you_mean
 from topologies import GENERATORS
 from topologies.model import ROUTER, Topology, TopologyError
 from topologies.paths import Routes

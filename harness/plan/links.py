@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from harness.spec.load import Document, did_you_mean
+from harness.spec.load import Document
 from harness.spec.model import Burst, Direction, LinkClass
 from harness.spec.units import duration_ms, size_bytes
+from harness.spec.wording import did_you_mean
 from topologies.model import PERFECT, Impairment
 from topologies.presets import PRESETS
 

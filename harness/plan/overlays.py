@@ -11,9 +11,10 @@ from typing import Any, get_type_hints
 from harness.plan.model import PeerPlan
 from harness.plan.seeds import number, stream
 from harness.plan.selectors import SelectionError, Universe, select
-from harness.spec.load import Document, did_you_mean
+from harness.spec.load import Document
 from harness.spec.model import Overlay, PeerGroup, Spec
 from harness.spec.units import duration_s, percent, rate_mbit, size_bytes
+from harness.spec.wording import did_you_mean
 from peers.core import Core
 from peers.registry import PROTOCOLS, load
 from topologies.graphs import GRAPHS

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from harness.spec.load import did_you_mean
+from harness.spec.wording import did_you_mean
 
 AMOUNTS: dict[str, Callable[[int], int]] = {
     "one": lambda n: min(n, 1),

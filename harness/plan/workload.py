@@ -11,8 +11,9 @@ from harness.plan.model import PeerPlan, Step
 from harness.plan.overlays import core_of
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
-from harness.spec.load import Document, did_you_mean
+from harness.spec.load import Document
 from harness.spec.model import Spec, Workload
+from harness.spec.wording import did_you_mean
 
 
 @dataclass(frozen=True)
