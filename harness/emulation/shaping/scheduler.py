@@ -20,10 +20,13 @@ from harness.emulation.shaping.fate import LOST, Fate
 from harness.emulation.shaping.packet_queue import NO_STAMP, QUEUES, PacketQueue
 from topologies.model import Impairment
 
+_SO_TIMESTAMPNS = 35
 PRIORITY = 10  # among real-time processes; above everything else on the machine
 AT_ONCE = 256  # packets read before those that are due are let go
-# What lies between a deadline and the verdict's arrival in the kernel on an idle machine: waking up, one system call.
-EARLY_NS = 30_000
+# Between a timer and the verdict that takes effect lie waking up and one system call. That time is learnt as its running
+# median (a step towards each new value), and packets are let go by so much earlier; the bound keeps a busy spell from
+# teaching too much.
+LEARN_NS, MOST_EARLY_NS = 500, 150_000
 STAMP_TRUSTED_NS = 1_000_000_000  # an older or a future kernel stamp means that the wall clock was set meanwhile
 STEP_NS, STEPS = 10_000, 5_000  # histogram of lateness: up to 50 ms, and the rest
 
@@ -69,14 +72,18 @@ class Scheduler:
         self.waiting: list[tuple[int, int, PacketQueue, bytes]] = []  # departure, order, queue, packet's number
         self.order = 0
         self.unknown = 0  # packets of ways without impairments
+        self.early_ns = 30_000
         self.recent, self.ever = Lateness(), Lateness()
+        # The kernel stamps arriving packets only while somebody wants it. With stamps, the time until we read is known.
+        self.stamps = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.stamps.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.open = True
 
     def run(self) -> None:
         while self.open:
             timeout = None
             if self.waiting:
-                timeout = max(0.0, (self.waiting[0][0] - EARLY_NS - time.monotonic_ns()) / 1e9)
+                timeout = max(0.0, (self.waiting[0][0] - self.early_ns - time.monotonic_ns()) / 1e9)
             readable = select.select(self.watched, [], [], timeout)[0]
             for descriptor in readable:
                 queue = self.by_descriptor.get(descriptor)
@@ -112,19 +119,23 @@ class Scheduler:
     def release(self) -> None:
         """Let go what is due."""
         waiting = self.waiting
-        now = time.monotonic_ns()
-        due = now + EARLY_NS
+        due = time.monotonic_ns() + self.early_ns
         if not waiting or waiting[0][0] > due:
             return
         verdicts: dict[PacketQueue, list[bytes]] = {}
-        recent, ever = self.recent, self.ever
+        departures = []
         while waiting and waiting[0][0] <= due:
             departure, _order, queue, number = heapq.heappop(waiting)
             verdicts.setdefault(queue, []).append(queue.accept + number)
-            recent.add(now - departure)
-            ever.add(now - departure)
+            departures.append(departure)
         for queue, some in verdicts.items():
             queue.send(some)
+        now = time.monotonic_ns()
+        for departure in departures:
+            self.recent.add(now - departure)
+            self.ever.add(now - departure)
+        late = now > departures[0]
+        self.early_ns = min(max(self.early_ns + (LEARN_NS if late else -LEARN_NS), 0), MOST_EARLY_NS)
 
     # ---- orders ----
 
@@ -164,6 +175,7 @@ class Scheduler:
             "unknown": self.unknown,
             "stale": sum(queue.stale for queue in self.queues),
             "by_port": {int.from_bytes(p, "big"): [fate.passed, fate.lost] for p, fate in self.fates.items()},
+            "early_us": self.early_ns / 1000,
             **self.ever.summary(),
         }
 
