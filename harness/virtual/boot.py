@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 EPOCH_S = 1_800_000_000  # 15 January 2027: what the guest's clock shows at boot, in every run
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FSTAB = """\
-overlay /mem/root overlay lowerdir=/root,upperdir=/mem/upper,workdir=/mem/work 0 0
+overlay /mem/root overlay nosuid,lowerdir=/root,upperdir=/mem/upper,workdir=/mem/work 0 0
 none /mem/root/proc proc defaults 0 0
 none /mem/root/sys sysfs defaults 0 0
 none /mem/root/sys/fs/cgroup cgroup2 defaults 0 0
@@ -77,7 +77,8 @@ def run(
         pinned = stack.enter_context(reserved_processor(cpu))
         arguments = [
             f"mem={memory_mib}M", f"um_seed={seed}", f"time-travel-start={epoch_s}000000000", "time-travel=inf-cpu",
-            "rootfstype=hostfs", "rootflags=/", "rw", "init=/bin/sh", "con=null", "con0=null,fd:1", "quiet", "panic=-1",
+            "rootfstype=hostfs", "rootflags=/", "rw", "init=/bin/sh", "con=null", "con0=null,fd:1", "panic=-1",
+            "dummy.numdummies=0", "ifb.numifbs=0",
             "uml_dir=/control/", "umid=kernel", "--", "/control/init",
         ]  # fmt: skip
         specification = {

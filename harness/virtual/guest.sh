@@ -12,6 +12,7 @@ fail() {
 }
 
 power_off() {
+  [ -e /proc/sysrq-trigger ] || exit 1 # the kernel panics when its first process ends
   echo o >/proc/sysrq-trigger
   while :; do sleep 1000; done
 }
@@ -20,10 +21,14 @@ set_kernel() { # the value of a setting under /proc/sys; a kernel without the se
   [ ! -e "/proc/sys/$1" ] || echo "$2" >"/proc/sys/$1"
 }
 
-mount -t proc none /proc || fail "no /proc" # `mount -a` mounts nothing without it
-mount -t tmpfs -o mode=755,size=80% none /mem || fail "no tmpfs"
-mkdir /mem/upper /mem/work /mem/root || fail "no directories"
-mount -a -T /control/fstab || fail "could not mount all of /control/fstab"
+# When an ordinary user started the kernel, the machine's files seem to belong to nobody, and set-user-id programs such as
+# mount would become nobody: hence --no-new-privs here, and nosuid on the overlay. `mount -a` mounts nothing without /proc.
+setpriv --no-new-privs sh -c '
+  mount -t proc none /proc &&
+  mount -t tmpfs -o mode=755,size=80% none /mem &&
+  mkdir /mem/upper /mem/work /mem/root &&
+  mount -a -T /control/fstab
+' || fail "could not mount all of /control/fstab"
 cd /mem/root && pivot_root . run && umount -l /run || fail "could not move to the overlay"
 
 ip link set lo up || fail "no loopback interface (is iproute2 installed?)"
@@ -46,6 +51,8 @@ set_kernel net/core/netdev_max_backlog 100000
 echo 1 >/proc/$$/timerslack_ns             # by default the kernel may fire a timer 50 microseconds late
 ulimit -H -n 1048576
 ulimit -S -n 4096
+
+sleep 1 # of virtual time: some programs (ping) take a clock in its first second for one that is not set
 
 child=
 trap '[ -z "$child" ] || kill -INT "$child"' INT

@@ -7,10 +7,10 @@ therefore mount and write as it likes. When this process dies, by whatever signa
 
 The specification (JSON): kernel, arguments, environment, control, writable, memory_mib, cpu, and report_fd, a socket on
 which the kernel's process sends a byte (so that the receiver learns its process id) just before it becomes the kernel.
-Standard library only, no import of ours, and no pathlib, which would double the time it takes: it starts with every run.
+Standard library only, no import of ours, and no pathlib, which would double its start-up time: every run starts it.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH102, PTH110, PTH123, PTH211
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ TAIL_BYTES = 65536  # the end of an xz file is its index, with the size of every
 
 @dataclass(frozen=True)
 class Source:
-    """A tar file with a kernel in it. Debian has linux-source-6.12.tar.xz; Ubuntu has its own in a folder of its own."""
+    """A tar file with a kernel in it. Debian has linux-source-6.12.tar.xz; Ubuntu keeps its own in a folder."""
 
     path: Path
     version: tuple[int, int]

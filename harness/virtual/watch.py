@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import os
 import struct
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ SYMBOLS = ("time_travel_time", "cpu_tasks", "init_task")
 INIT_NAME = b"swapper\0"  # the name of the idle task, statically in init_task: it tells where a task's name is
 TASK_BYTES = 16384  # more than a task_struct needs; what follows it is kernel data and as readable
 NAME_BYTES = 16  # TASK_COMM_LEN
+PATIENCE_S = 10.0
 
 
 def symbols(vmlinux: Path) -> dict[str, int]:
@@ -52,6 +54,8 @@ class Clock:
         self._addresses = addresses
         self._name_offset: int | None = None
         self._memory: int | None = None
+        # A process that left for another user namespace cannot be read until it has become the kernel.
+        self._patience_ends_s = time.monotonic() + PATIENCE_S
 
     def now_ns(self) -> int | None:
         """Nanoseconds since boot, None when the kernel has ended."""
@@ -97,6 +101,8 @@ class Clock:
         try:
             self._memory = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except PermissionError as error:
+            if time.monotonic() < self._patience_ends_s:
+                return
             raise EnvironmentUnfit(
                 f"the virtual kernel's clock cannot be read ({self._path}: {error.strerror}); this machine lets no "
                 "process look into its children: as root, sysctl -w kernel.yama.ptrace_scope=1"
