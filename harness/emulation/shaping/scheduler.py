@@ -23,9 +23,9 @@ from topologies.model import Impairment
 _SO_TIMESTAMPNS = 35
 PRIORITY = 10  # among real-time processes; above everything else on the machine
 AT_ONCE = 256  # packets read before those that are due are let go
-# Between a timer and the verdict that takes effect lie waking up and one system call. That time is learnt as its running
-# median (a step towards each new value), and packets are let go by so much earlier; the bound keeps a busy spell from
-# teaching too much.
+# Between a timer and the verdict that takes effect lie waking up and one system call. That time is learnt as its
+# running median (a step towards each new value), and packets are let go by so much earlier; the bound keeps a busy
+# spell from teaching too much.
 LEARN_NS, MOST_EARLY_NS = 500, 150_000
 STAMP_TRUSTED_NS = 1_000_000_000  # an older or a future kernel stamp means that the wall clock was set meanwhile
 STEP_NS, STEPS = 10_000, 5_000  # histogram of lateness: up to 50 ms, and the rest
