@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 
@@ -134,10 +135,22 @@ def read(run_dir: RunDir) -> Dataset:
     """The dataset of a run whose tables were written before: quicker than `build`. Raises RecordError."""
     run = source.read(run_dir, with_events=False)
     try:
-        tables = Tables(**{field.name: pd.read_parquet(run_dir.table(field.name)) for field in fields(Tables)})
+        tables = Tables(**{field.name: read_table(run_dir.table(field.name)) for field in fields(Tables)})
     except OSError as error:
         raise RecordError(f"{run_dir.path} has no complete tables; draw its report again: {error}") from error
     return Dataset(run_dir, run.plan, run.manifest, run.end_s, tables)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """One table. Raises OSError.
+
+    All in this thread: Arrow's pools may still hold Python objects when the interpreter goes, and then abort the
+    process after its work is done (apache/arrow issue 34314), so that its exit status would be a lie.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path, pre_buffer=False) as file:
+        return cast("pd.DataFrame", file.read(use_threads=False).to_pandas(use_threads=False))
 
 
 def _pressure(run: source.Source) -> pd.DataFrame:

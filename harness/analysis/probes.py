@@ -10,6 +10,7 @@ import pandas as pd
 from harness.analysis.source import Source
 from harness.analysis.underlay import Underlay
 from harness.plan.model import ProbePair
+from harness.probing import GIVE_UP_S
 
 PROBE_BYTES = 100  # at most: Ethernet, IP and UDP headers and a token
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median of normal values, in those of a mean
@@ -21,7 +22,7 @@ def probes(source: Source) -> pd.DataFrame:
 
     Columns: phase (before: idle network; during: while the run goes on; fault: a fault's proof), source, target,
     sent_s, delay_ms (one way, NaN = lost), planned_delay_ms, planned_loss_pct (NaN for pairs outside the plan's list),
-    fair (no fault changed the path: the planned figures hold).
+    fair (no fault changed the path, and the run went on long enough to see it arrive: the planned figures hold).
     """
     pairs = {(pair.source, pair.target): pair for pair in source.plan.probes}
     rows = []
@@ -29,7 +30,9 @@ def probes(source: Source) -> pd.DataFrame:
         pair = pairs.get((probe["source"], probe["target"]))
         sent_s, received_ns = source.seconds(probe["sent_ns"]), probe["received_ns"]
         delay_ms = math.nan if received_ns is None else (received_ns - probe["sent_ns"]) / 1e6
-        fair = probe["phase"] == "before" or not (pair and _within(sent_s, pair.disturbed))
+        fair = probe["phase"] == "before" or (
+            sent_s < source.end_s - GIVE_UP_S and not (pair and _within(sent_s, pair.disturbed))
+        )
         rows.append((
             probe["phase"], probe["source"], probe["target"], sent_s, delay_ms,
             pair.delay_ms if pair else math.nan, pair.loss_pct if pair else math.nan, fair,

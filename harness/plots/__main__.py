@@ -7,6 +7,7 @@ figures from the tables of the run directory, and answers with {name: why not} f
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -32,4 +33,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # nothing is left to tidy up, and libraries with threads sometimes abort while doing so

@@ -33,7 +33,7 @@ def fidelity(data: Dataset) -> Figure:
 
 def _delays(axes: Axes, paths: pd.DataFrame) -> None:
     tidy(axes)
-    most = float(max(paths["planned_delay_ms"].max(), paths["p90_ms"].max())) * 1.08
+    most = float(max(paths["planned_delay_ms"].max(), paths["p90_ms"].max(), 1.0)) * 1.08
     axes.plot([0, most], [0, most], color=FAINT, linewidth=1, zorder=1)
     for phase, (colour, marker, label) in PHASES.items():
         own = paths[paths["phase"] == phase]
@@ -50,7 +50,7 @@ def _delays(axes: Axes, paths: pd.DataFrame) -> None:
 def _errors(axes: Axes, paths: pd.DataFrame) -> None:
     """The tolerance is the band: a bar (what chance may do) that does not reach into it makes a run SUSPECT."""
     tidy(axes)
-    planned = np.linspace(0, float(paths["planned_delay_ms"].max()) * 1.08, 50)
+    planned = np.linspace(0, max(1.0, float(paths["planned_delay_ms"].max())) * 1.08, 50)
     tolerance = np.maximum(THRESHOLDS["delay_before_ms"].suspect, THRESHOLDS["delay_before_share"].suspect * planned)
     axes.fill_between(planned, -tolerance, tolerance, color=RULE, linewidth=0, zorder=0)
     axes.axhline(0, color=FAINT, linewidth=1)
@@ -74,8 +74,8 @@ def _losses(axes: Axes, paths: pd.DataFrame) -> None:
         low, high = (100 * bound for bound in wilson(lost, sent, 2.5758))  # 99 %
         share = 100 * lost / sent
         axes.errorbar(
-            place, share, yerr=np.array([[share - low], [high - share]]), fmt=marker, color=colour, markersize=6,
-            capsize=4, markerfacecolor="none" if phase == "before" else colour,
+            place, share, yerr=np.clip([[share - low], [high - share]], 0, None), fmt=marker, color=colour,
+            markersize=6, capsize=4, markerfacecolor="none" if phase == "before" else colour,
         )  # fmt: skip
         planned = sum(row["sent"] * row["planned_loss_pct"] for row in rows(own)) / sent
         axes.plot([place - 0.3, place + 0.3], [planned, planned], color=INK, linewidth=2.2)

@@ -64,4 +64,4 @@ def _floor_ms(data: Dataset) -> float:
 
 
 def _ceiling_ms(data: Dataset) -> float:
-    return float(data.view().answered["latency_ms"].max() * 1.3)
+    return max(10 * _floor_ms(data), float(data.view().answered["latency_ms"].max() * 1.3))

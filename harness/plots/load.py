@@ -45,8 +45,8 @@ def traffic_by_place(data: Dataset) -> Figure:
     figure = new_figure(1.3 + 0.185 * max(len(shown_hosts), len(shown_links)))
     left, right = figure.subplots(1, 2)
     looks = Looks(data)
-    _bars(left, shown_hosts, data, looks, hosts["name"].nunique(), "hosts: sent and received")
-    _bars(right, shown_links, data, looks, links["name"].nunique(), "links: carried to their goal, both ways")
+    _bars(left, shown_hosts, data, looks, hosts["name"].nunique(), "hosts", "sent and received")
+    _bars(right, shown_links, data, looks, links["name"].nunique(), "links", "carried, both ways")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, ncols=len(data.overlays), loc="outside upper left", handlelength=1.2)
     return figure
@@ -77,7 +77,7 @@ def _ranked(table: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     return wide.loc[wide.sum(axis=1).sort_values(ascending=False, kind="stable").index].head(BARS)
 
 
-def _bars(axes: Axes, wide: pd.DataFrame, data: Dataset, looks: Looks, places: int, title: str) -> None:
+def _bars(axes: Axes, wide: pd.DataFrame, data: Dataset, looks: Looks, places: int, title: str, what: str) -> None:
     tidy(axes, grid="x")
     left = np.zeros(len(wide))
     for overlay in data.overlays:
@@ -87,7 +87,7 @@ def _bars(axes: Axes, wide: pd.DataFrame, data: Dataset, looks: Looks, places: i
     axes.set_yticks(range(len(wide)), [str(name) for name in wide.index], fontsize=8)
     axes.set_ylim(len(wide) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.set_xlabel(f"mean rate, kbit/s ({_what(data)})")
+    axes.set_xlabel(f"{what}, kbit/s on average\n({_what(data)})")
     axes.set_title(title if places <= len(wide) else f"{title} ({len(wide)} busiest of {places})")
     for row, total in enumerate(left):
         label = axes.annotate(

@@ -20,6 +20,7 @@ from harness.plots.style import BAD, FAINT, INK, OVERLAY_COLOURS, PAPER, Looks, 
 PARTS = (INK, OVERLAY_COLOURS[4], OVERLAY_COLOURS[3], OVERLAY_COLOURS[5], OVERLAY_COLOURS[1], OVERLAY_COLOURS[2])
 MARKS = ("o", "s", "^", "D", "v", "P")  # parts by shape as well as by colour
 MOST_EDGES = 2000
+PANEL_INCHES = {1: 4.6, 2: 2.8, 3: 1.95}  # height by the number of panels side by side
 
 
 def overlay_map(data: Dataset) -> Figure:
@@ -27,7 +28,7 @@ def overlay_map(data: Dataset) -> Figure:
     if data.messages.empty:
         raise NothingToDraw("messages were not traced")
     windows, overlays, where = phases(data), data.overlays, places(data)
-    figure = new_figure(0.75 + 1.95 * len(overlays))
+    figure = new_figure(0.75 + PANEL_INCHES[len(windows)] * len(overlays))
     grid = figure.subplots(len(overlays), len(windows), squeeze=False)
     looks = Looks(data)
     for line, overlay in zip(grid, overlays, strict=True):
@@ -62,7 +63,7 @@ def _edges(axes: Axes, data: Dataset, view: View, where: Mapping[str, Place], co
     host = {peer.name: peer.host for peer in data.plan.peers}
     edges = view.edges.nlargest(MOST_EDGES, "messages")
     lines = [(where[host[a]], where[host[b]]) for a, b in edges[["a", "b"]].itertuples(index=False)]
-    alpha = max(0.12, min(0.75, 45 / max(1, len(lines))))
+    alpha = max(0.06, min(0.75, 45 / max(1, len(lines))))
     axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.9, alpha=alpha, zorder=3))
 
 

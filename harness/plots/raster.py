@@ -37,7 +37,7 @@ def lookups_raster(data: Dataset) -> Figure:
         Line2D([], [], color=GOOD, marker="|", linestyle="", markersize=7, markeredgewidth=1.8, label="answered"),
         Line2D([], [], color=BAD, marker="x", linestyle="", markersize=5, markeredgewidth=1.5, label="failed"),
     ]
-    panels[-1].legend(handles=marks, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.22), handletextpad=0.2)
+    figure.legend(handles=marks, ncols=2, loc="outside lower left", handletextpad=0.2)
     return figure
 
 

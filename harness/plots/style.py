@@ -92,7 +92,11 @@ def stamp(figure: Figure, text: str) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Lay the figure out once for all formats. Data stay within their axes: to measure each mark would take longest."""
+    """Lay the figure out once for all formats.
+
+    Data stay within their axes: to measure each mark would take longest. Places are rounded, for the last bits of the
+    solver's differ from run to run, and the same data should give the same file.
+    """
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.patches, *axes.collections):
             artist.set_in_layout(False)
@@ -100,6 +104,9 @@ def settle(figure: Figure) -> None:
     if layout is not None:
         layout.execute(figure)
         figure.set_layout_engine(None)
+    for axes in figure.axes:
+        left, bottom, width, height = (round(bound, 5) for bound in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 class NothingToDraw(Exception):

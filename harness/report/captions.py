@@ -34,12 +34,13 @@ def _worst(data: Dataset) -> Window:
 def overlay_map(data: Dataset) -> str:
     during = next((w for w in phases(data) if w.kind == "fault"), phases(data)[0])
     parts = [(overlay, data.within(during, overlay).parts) for overlay in data.overlays]
-    told = ", ".join(f"{overlay} into {len(found)}" for overlay, found in parts)
-    lost = [overlay for overlay, found in parts if len(found) > 1]
-    verb = "fell apart" if lost else "stayed whole"
+    torn = [f"{overlay} into {len(found)}" for overlay, found in parts if len(found) > 1]
+    whole = [overlay for overlay, found in parts if len(found) == 1]
+    told = [f"{_list(torn)} parts (colour and shape of the dots)"] if torn else []
+    told += [f"{_list(whole)} stayed whole"] if whole else []
     return (
-        f"Lines join peers between whom a message arrived, over the links in grey. {_when(during).capitalize()} the "
-        f"overlays {verb}: {told} part{'s' if lost else ''} (colour and shape of the dots)."
+        f"Lines join peers between whom a message arrived, over the links in grey. {_when(during).capitalize()}: "
+        f"{'; '.join(told)}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -111,6 +112,23 @@ def test_probes_in_a_disturbed_window_are_not_fair(data: Dataset) -> None:
     before = data.paths[data.paths["phase"] == "before"].iloc[0]
     assert before["error_ms"] == pytest.approx(0.2)
     assert before["sending_ms"] == pytest.approx(2 * 800 / 10_000)  # 100 bytes at 10 Mbit/s, twice
+
+
+def test_a_probe_that_the_end_of_the_run_overtook_is_not_fair(tmp_path: Path) -> None:
+    run = tiny()
+    run.plan = replace(run.plan, probes=(replace(run.plan.probes[0], disturbed=()),))
+    run.probes += [{**run.probes[-1], "sent_ns": T0_NS + ms * 10**6} for ms in (7_900, 8_100)]
+    during = dataset.build(run.write(tmp_path)).probes.query("phase == 'during'")
+    assert during[["sent_s", "fair"]].values.tolist() == [[1, True], [2, True], [5, True], [7.9, True], [8.1, False]]
+
+
+def test_docs_name_every_column(data: Dataset) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+    for name in Tables.__dataclass_fields__:
+        section = text.partition(f"**{name}**")[2].partition("\n**")[0]
+        missing = [column for column in getattr(data.tables, name) if f"`{column}`" not in section]
+        known_elsewhere = {"pressure": ["cpu_busy_pct", "cpu_some_pct", "late_p99_ms"]}
+        assert missing == known_elsewhere.get(name, []), name
 
 
 def test_traffic_without_a_capture_comes_from_the_traces(data: Dataset) -> None:
