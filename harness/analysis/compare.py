@@ -24,6 +24,8 @@ MEASURES: dict[str, tuple[str, float]] = {
     "messages_per_lookup": ("messages", 0.10),
     "bytes_per_lookup": ("bytes", 0.10),
 }
+WINDOW_TOLERANCE_S = 1.0
+WHOLE = "run"  # the window that is the whole run
 SAME, DIFFERS, UNDECIDED = "same", "differs", "undecided"
 
 
@@ -59,13 +61,19 @@ class Difference:
 def compare(a: Dataset, b: Dataset) -> list[Difference]:
     """All differences between two runs, over the whole run and in each window of faults that both have."""
     windows = {w.name: (w.from_s, w.to_s) for w in a.windows}
-    shared = [name for name in windows if windows[name] == {w.name: (w.from_s, w.to_s) for w in b.windows}.get(name)]
+    others = {w.name: (w.from_s, w.to_s) for w in b.windows}
+    shared = [name for name in windows if name in others and _alike(windows[name], others[name])]
     found: list[Difference] = []
     for overlay in (name for name in a.overlays if name in b.overlays):
-        for window in dict.fromkeys(["whole run", *shared]):
+        for window in dict.fromkeys([WHOLE, *shared]):
             span = windows.get(window, (0.0, min(a.end_s, b.end_s)))
             found.extend(_overlay(overlay, window, _lookups(a, overlay, span), _lookups(b, overlay, span)))
     return found
+
+
+def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Windows begin and end with faults, which come some milliseconds earlier or later in each run."""
+    return all(abs(a - b) < WINDOW_TOLERANCE_S for a, b in zip(one, other, strict=True))
 
 
 def _lookups(data: Dataset, overlay: str, span: tuple[float, float]) -> pd.DataFrame:

@@ -167,7 +167,13 @@ class _Builder:
         every = {item.name: item for other in self.roles for item in fields(load(self.overlay.protocol, other).Options)}
         shared = self._resolve(self.overlay.options, every, (*self.place, "options"))
         mine = self._resolve(group.options, own, (*place, "options"))
-        return {**{key: value for key, value in shared.items() if key in own}, **mine}
+        options = {**{key: value for key, value in shared.items() if key in own}, **mine}
+        try:
+            load(self.overlay.protocol, role).Options(**options)
+        except ValueError as error:
+            where = (*place, "options") if group.options else (*self.place, "options")
+            raise self.document.fail(where, str(error)) from error
+        return options
 
     def _resolve(
         self, given: Mapping[str, Any], known: Mapping[str, Field[Any]], place: tuple[str | int, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from harness.analysis.compare import DIFFERS, SAME, Difference
+from harness.analysis.compare import DIFFERS, SAME, WHOLE, Difference
 from harness.plots.style import BAD, FAINT, GOOD, INK, RULE, new_figure, style
 
 WORD_COLOURS = {SAME: GOOD, DIFFERS: BAD}
@@ -12,7 +12,7 @@ WORD_COLOURS = {SAME: GOOD, DIFFERS: BAD}
 
 def agreement(differences: list[Difference], a: str, b: str) -> Figure:
     """Differences over the whole run; the band is what counts as no difference."""
-    rows = [found for found in differences if found.window == "whole run"]
+    rows = [found for found in differences if found.window == WHOLE]
     with style():
         figure = new_figure(0.9 + 0.34 * max(len(rows), 2))
         axes = figure.add_subplot()
