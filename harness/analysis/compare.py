@@ -25,7 +25,7 @@ MEASURES: dict[str, tuple[str, float]] = {
     "bytes_per_lookup": ("bytes", 0.10),
 }
 WINDOW_TOLERANCE_S = 1.0
-WHOLE = "run"  # the window that is the whole run
+WHOLE = "whole run"
 SAME, DIFFERS, UNDECIDED = "same", "differs", "undecided"
 
 
@@ -60,8 +60,7 @@ class Difference:
 
 def compare(a: Dataset, b: Dataset) -> list[Difference]:
     """All differences between two runs, over the whole run and in each window of faults that both have."""
-    windows = {w.name: (w.from_s, w.to_s) for w in a.windows}
-    others = {w.name: (w.from_s, w.to_s) for w in b.windows}
+    windows, others = ({w.label: (w.from_s, w.to_s) for w in data.windows if w.kind != "segment"} for data in (a, b))
     shared = [name for name in windows if name in others and _alike(windows[name], others[name])]
     found: list[Difference] = []
     for overlay in (name for name in a.overlays if name in b.overlays):
