@@ -37,7 +37,10 @@ def run_emulated(run_dir: RunDir, report: Report) -> None:
             interrupts.restore()
             if worker.poll() is None:
                 worker.kill()
-                worker.wait()
+            for pipe in (worker.stdin, worker.stdout):
+                if pipe is not None:
+                    pipe.close()
+            worker.wait()
     if status != 0:
         raise EmulationError(f"the worker ended with status {status}{_tail(log_path.read_text(errors='replace'))}")
 

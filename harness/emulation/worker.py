@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.emulation import sandbox, warm
-from harness.errors import PASSED, UNABLE, HarnessError
+from harness.errors import PASSED, UNABLE, HarnessError, RecordError
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -56,7 +56,10 @@ def _carry_out(path: Path, clock: str, report: Report) -> int:
     from harness.run import conduct
 
     run_dir = RunDir(path)
-    plan = Plan.from_json(run_dir.plan.read_text())
+    try:
+        plan = Plan.from_json(run_dir.plan.read_text())
+    except (OSError, ValueError) as error:
+        raise RecordError(f"the plan {run_dir.plan} cannot be read: {error}") from error
     engine = MininetEngine(plan, run_dir, spawned, clock)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: engine.interrupt())
