@@ -10,6 +10,10 @@ from harness.plots.style import BAD, FAINT, GOOD, INK, RULE, new_figure, style
 WORD_COLOURS = {SAME: GOOD, DIFFERS: BAD}
 
 
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def agreement(differences: list[Difference], a: str, b: str) -> Figure:
     """Differences over the whole run; the band is what counts as no difference."""
     rows = [found for found in differences if found.window == WHOLE]
@@ -24,7 +28,7 @@ def agreement(differences: list[Difference], a: str, b: str) -> Figure:
             axes.plot([found.low * scale, found.high * scale], [place, place], color=colour, lw=2.2, zorder=2)
             axes.plot(found.difference * scale, place, "o", color=colour, ms=6, zorder=3)
             axes.annotate(
-                f"{found.a:.3g} → {found.b:.3g}  {found.word}", (1.01, place), xycoords=("axes fraction", "data"),
+                f"{_figure(found.a)} → {_figure(found.b)}  {found.word}", (1.01, place), xycoords=("axes fraction", "data"),
                 va="center", fontsize=9, color=INK,
             )  # fmt: skip
         axes.axvline(0, color=INK, lw=0.8)
