@@ -96,7 +96,7 @@ def test_duplicates(measured: Measured) -> None:
 
 
 def test_corruption_is_found_by_checksums(measured: Measured) -> None:
-    """One bit of 1,042 bytes (14 Ethernet, 20 IP, 8 UDP) is turned; only in the 6 of the sender's MAC does nobody mind."""
+    """One bit of 1,042 bytes (14 Ethernet, 20 IP, 8 UDP) is turned; only in 6, the MAC of the sender, nobody minds."""
     assert within(PROBES - measured["corrupted"]["arrived"], 0.1 * (1 - 6 / 1042))
 
 
