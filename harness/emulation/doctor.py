@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from harness.emulation import machine, rtnl, sandbox
 from harness.emulation.blocks import Blocks
+from harness.emulation.launch import SOURCES
 from harness.emulation.namespaces import BRIDGE, Namespaces
 from harness.emulation.netlink import Request
 from harness.emulation.shaping import choose, qdisc
@@ -47,7 +48,7 @@ def examine() -> list[Finding]:
     found = [_python(), _mininet()]
     asked = [sys.executable, "-m", "harness.emulation.doctor"]
     done = subprocess.run(
-        asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, cwd=SOURCES
     )
     if done.returncode == 0:
         found += [Finding(*row) for row in json.loads(done.stdout)]

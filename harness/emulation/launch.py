@@ -6,14 +6,16 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from harness import errors
-from harness.errors import EmulationError
+from harness.errors import EmulationError, HarnessError
 from harness.records import RunDir
 from harness.run import Report
 
 WORKER = "harness.emulation.worker"
+SOURCES = Path(__file__).resolve().parents[2]  # with -m Python looks here first, not where the user happens to be
 
 
 def run_emulated(run_dir: RunDir, report: Report) -> None:
@@ -21,47 +23,71 @@ def run_emulated(run_dir: RunDir, report: Report) -> None:
 
     Raises what the worker reports (EnvironmentUnfit, ...), and EmulationError when it dies without a word.
 
-    Ctrl-C is passed on once: the worker stops in order and keeps what was measured. A second one ends it at once.
+    Ctrl-C is passed on once: the worker stops in order and keeps what was measured. A second one ends it at once, and
+    raises KeyboardInterrupt here; so does the first where the worker was not yet able to stop in order.
     """
     command = [sys.executable, "-m", WORKER, str(run_dir.path)]
     log_path = run_dir.logs / "harness.log"
     with log_path.open("ab") as log:
         # A session of its own: the terminal's Ctrl-C reaches the worker through us, exactly once.
         worker = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.PIPE, start_new_session=True
+            command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.PIPE, start_new_session=True, cwd=SOURCES
         )
         interrupts = _Interrupts(worker)
         try:
-            status = _relay(worker, report, interrupts)
+            error = _relay(worker, report, interrupts)
         finally:
             interrupts.restore()
-            if worker.poll() is None:
-                worker.kill()
-            for pipe in (worker.stdin, worker.stdout):
-                if pipe is not None:
-                    pipe.close()
-            worker.wait()
-    if status != 0:
-        raise EmulationError(f"the worker ended with status {status}{_tail(log_path.read_text(errors='replace'))}")
+            _end(worker)
+    if interrupts.count and (error or worker.returncode):
+        raise KeyboardInterrupt
+    if error:
+        raise error
+    if worker.returncode:
+        how = f"by signal {-worker.returncode}" if worker.returncode < 0 else f"with status {worker.returncode}"
+        raise EmulationError(f"the worker ended {how}{_tail(log_path.read_text(errors='replace'))}")
 
 
-def _relay(worker: subprocess.Popen[bytes], report: Report, interrupts: _Interrupts) -> int:
+def _relay(worker: subprocess.Popen[bytes], report: Report, interrupts: _Interrupts) -> HarnessError | None:
+    """Pass on what the worker reports until it ends; the error that it reports. Raises OSError where nobody listens."""
     assert worker.stdout
+    error = None
     for line in worker.stdout:
-        text = line.decode(errors="replace")
-        try:
-            message: dict[str, Any] = json.loads(text)
-        except ValueError:
-            message = {"say": text.rstrip()}
+        message = _message(line)
         if "error" in message:
-            kind = getattr(errors, str(message.get("kind")), EmulationError)
-            worker.wait()
-            raise kind(message["error"])
-        report(message)
-        if interrupts.count == 1 and not interrupts.told:
-            interrupts.told = True
-            report({"say": "stopping; press Ctrl-C again to end at once"})
-    return worker.wait()
+            error = getattr(errors, str(message.get("kind")), EmulationError)(message["error"])
+            continue
+        try:
+            report(message)
+            if interrupts.count == 1 and not interrupts.told:
+                interrupts.told = True
+                report({"say": "stopping; press Ctrl-C again to end at once"})
+        except OSError:  # whoever listened has left, as in `harness run ... 2>&1 | head`: stop, but in order
+            interrupts.pass_on()
+            for _ in worker.stdout:
+                pass
+            raise
+    worker.wait()
+    return error
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """A line of the worker; what is none of ours is something to say."""
+    text = line.decode(errors="replace")
+    try:
+        message = json.loads(text)
+    except ValueError:
+        message = None
+    return message if isinstance(message, dict) else {"say": text.rstrip()}
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is None:
+        worker.kill()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe is not None:
+            pipe.close()
+    worker.wait()
 
 
 class _Interrupts:
@@ -74,6 +100,9 @@ class _Interrupts:
         self.before = {number: signal.signal(number, self._caught) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _caught(self, number: int, frame: object) -> None:
+        self.pass_on()
+
+    def pass_on(self) -> None:
         self.count += 1
         if self.worker.poll() is None:
             self.worker.send_signal(signal.SIGINT if self.count == 1 else signal.SIGKILL)

@@ -72,6 +72,10 @@ class Namespaces:
             raise EmulationError(f"cannot make the namespace of {name}: {error}") from error
         return namespace
 
+    def share(self, name: str, other: str) -> None:
+        """Another name for a namespace that is there."""
+        self._by_name[name] = self._by_name[other]
+
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
         """Do something within a namespace: sockets made there stay there."""
@@ -79,7 +83,7 @@ class Namespaces:
             yield
 
     def close(self) -> None:
-        for namespace in self._by_name.values():
+        for namespace in set(self._by_name.values()):
             namespace.close()
         self._by_name.clear()
         if self.home >= 0:

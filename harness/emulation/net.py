@@ -75,7 +75,7 @@ class Host(LazyShell, mininet.node.Host):  # type: ignore[misc]
 
 
 class BridgeSwitch(LazyShell, mininet.node.Switch):  # type: ignore[misc]
-    """A Linux bridge, `br0`, in a namespace of its own."""
+    """A switch that works without Mininet: a Linux bridge in its namespace, or one of Open vSwitch's."""
 
     controlIntf = None  # noqa: N815
 

@@ -11,6 +11,7 @@ from harness.emulation import nodes, rtnl
 from harness.emulation.namespaces import Namespaces
 from harness.emulation.shaping import Shaper
 from harness.emulation.shaping.choose import choose
+from harness.emulation.switches import switches_of
 from harness.emulation.wires import PLACE, Way, Wires
 from harness.errors import EmulationError
 from harness.faults import SetLink, Shape
@@ -30,6 +31,9 @@ class Network:
         self.plan = plan
         self.namespaces = Namespaces()
         self.wires = Wires(plan, self.namespaces)
+        self.switches = switches_of(plan, self.namespaces)
+        self.seats = {**nodes.seats(plan), **self.switches.seats}
+        self.routed = [node for node in plan.nodes if node.kind != "switch"]
         self.shaper: Shaper | None = None
         self.unplugged: set[str] = set()  # links that were down at some time: what they dropped was meant to be
         self.seconds: dict[str, float] = {}
@@ -38,7 +42,7 @@ class Network:
         """Raises EmulationError, EnvironmentUnfit."""
         steps: list[tuple[str, Callable[[], None]]] = [
             ("namespaces", self._make_namespaces),
-            ("links", lambda: self.wires.make(nodes.indices(self.plan), self._progress(say))),
+            ("links", lambda: self.wires.make(self.seats, self._progress(say))),
             ("shaping", self._shape),
             ("nodes", self._configure),
             ("read back", self._read_back),
@@ -54,8 +58,9 @@ class Network:
         return lambda made: say(f"{made} of {total} links")
 
     def _make_namespaces(self) -> None:
-        for node in self.plan.nodes:
+        for node in self.routed:
             self.namespaces.make(node.name, nodes.settings(node))
+        self.switches.make_namespaces()
 
     def _shape(self) -> None:
         plan = self.plan
@@ -76,10 +81,10 @@ class Network:
         return coming
 
     def _configure(self) -> None:
-        for node in self.plan.nodes:
+        for node in self.routed:
             self.namespaces[node.name].channel.carry_out(nodes.requests(node, self.plan.network))
-            if node.kind != "switch":
-                nodes.disable_offloads(node, self.namespaces)
+            nodes.disable_offloads(node, self.namespaces)
+        self.switches.configure()
 
     # ---- reading back ----
 
@@ -87,9 +92,9 @@ class Network:
         """Everything that is not as planned, in words."""
         wrong = self.wires.differences()
         assert self.shaper is not None
-        wrong += self.shaper.differences()
-        for node in self.plan.nodes:
-            wrong += nodes.differences(node, self.plan.network, self.namespaces)
+        wrong += self.shaper.differences() + self.switches.differences()
+        for node in self.routed:
+            wrong += nodes.differences(node, self.plan.network, self.seats, self.namespaces)
         return wrong
 
     def _read_back(self) -> None:
@@ -135,7 +140,7 @@ class Network:
         for node in self.plan.nodes:
             states = rtnl.links(self.namespaces[node.name].channel)
             for interface in node.interfaces:
-                state = states[interface.name]
+                state = states[self.seats[node.name, interface.name].name]
                 packets += state.sent
                 if interface.link not in self.unplugged and state.dropped:
                     drops[f"{node.name}:{interface.name}"] = state.dropped
@@ -149,6 +154,7 @@ class Network:
         if self.shaper is not None:
             self.shaper.close()
             self.shaper = None
+        self.switches.close()
         self.namespaces.close()
 
 

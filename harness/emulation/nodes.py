@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from harness.emulation import rtnl
-from harness.emulation.namespaces import BRIDGE, FORWARD, QUIET, Namespaces, read_setting
+from harness.emulation.namespaces import FORWARD, QUIET, Namespaces, read_setting
 from harness.emulation.netlink import Request
 from harness.emulation.offload import Offloads
 from harness.plan.model import NetworkPlan, NodePlan, Plan
 
 FIRST_INDEX = 2  # the loopback interface is 1
-SWITCH_AGEING_S = 300
 
 
-def indices(plan: Plan) -> dict[tuple[str, str], int]:
-    """(node, interface) -> index: interfaces are numbered in the plan's order, so that nothing has to be looked up."""
+class Seat(NamedTuple):
+    """Where an interface of the plan really is: its namespace, and its name and index there."""
+
+    namespace: str
+    name: str
+    ifindex: int
+
+
+Seats = Mapping[tuple[str, str], Seat]  # by (node, interface of the plan)
+
+
+def seats(plan: Plan) -> Seats:
+    """Of hosts and routers: numbered in the plan's order, so that nothing has to be looked up."""
     return {
-        (node.name, interface.name): index
+        (node.name, interface.name): Seat(node.name, interface.name, index)
         for node in plan.nodes
+        if node.kind != "switch"
         for index, interface in enumerate(node.interfaces, FIRST_INDEX)
     }
 
 
 def settings(node: NodePlan) -> dict[str, str]:
-    """Those of the namespace, to be written before it has interfaces."""
-    if node.kind == "switch":
-        return BRIDGE
+    """Those of the namespace of a host or router, to be written before it has interfaces."""
     return QUIET | FORWARD if node.forwards else QUIET
 
 
 def requests(node: NodePlan, network: NetworkPlan) -> list[Request]:
-    """Everything that makes a host, router or switch of a namespace with interfaces."""
-    indices = {interface.name: FIRST_INDEX + number for number, interface in enumerate(node.interfaces)}
+    """Everything that makes a host or router of a namespace with interfaces."""
+    indices = {interface.name: index for index, interface in enumerate(node.interfaces, FIRST_INDEX)}
     ups = [rtnl.set_up(rtnl.LOOPBACK, "lo", True), *(rtnl.set_up(index, name, True) for name, index in indices.items())]
-    if node.kind == "switch":
-        bridge = FIRST_INDEX + len(indices)
-        mac = node.interfaces[0].mac if node.interfaces else "02:ff:00:00:00:00"
-        made = rtnl.bridge(bridge, "br0", mac, network.mtu, SWITCH_AGEING_S)
-        return [made, *(rtnl.set_master(index, name, bridge) for name, index in indices.items()), *ups]
     given = [rtnl.address(indices[i.name], cidr) for i in node.interfaces for cidr in i.addresses]
     return [*ups, *given, *paths(node, network)]
 
 
 def paths(node: NodePlan, network: NetworkPlan, interface: str | None = None) -> list[Request]:
     """Routes and neighbours: all, or those of one interface."""
-    indices = {i.name: FIRST_INDEX + number for number, i in enumerate(node.interfaces)}
+    indices = {i.name: index for index, i in enumerate(node.interfaces, FIRST_INDEX)}
     own = {cidr.partition("/")[0] for i in node.interfaces for cidr in i.addresses}
     source = node.address if node.address in own else None
     return [
@@ -74,42 +81,42 @@ def disable_offloads(node: NodePlan, namespaces: Namespaces) -> None:
 # ---- reading back ----
 
 
-def differences(node: NodePlan, network: NetworkPlan, namespaces: Namespaces) -> list[str]:
-    """What differs from the plan, in words; empty when everything took."""
-    wrong = [f"{node.name}: {text}" for text in _interfaces_differ(node, network, namespaces)]
-    if node.kind != "switch":
-        wrong += [f"{node.name}: {text}" for text in paths_differ(node, network, namespaces)]
-        with namespaces.inside(node.name):
-            forwards = read_setting("ipv4/ip_forward") == "1"
-        if forwards != node.forwards:
-            wrong.append(f"{node.name}: forwarding is {'on' if forwards else 'off'}")
+def differences(node: NodePlan, network: NetworkPlan, seated: Seats, namespaces: Namespaces) -> list[str]:
+    """What of a host or router differs from the plan, in words; empty when everything took."""
+    wrong = interfaces_differ(node, network, seated, rtnl.links(namespaces[node.name].channel))
+    wrong += [f"{node.name}: {text}" for text in paths_differ(node, network, namespaces)]
+    with namespaces.inside(node.name):
+        forwards = read_setting("ipv4/ip_forward") == "1"
+    if forwards != node.forwards:
+        wrong.append(f"{node.name}: forwarding is {'on' if forwards else 'off'}")
     return wrong
 
 
-def _interfaces_differ(node: NodePlan, network: NetworkPlan, namespaces: Namespaces) -> list[str]:
-    found = rtnl.links(namespaces[node.name].channel)
-    master = found["br0"].ifindex if node.kind == "switch" and "br0" in found else 0
+def interfaces_differ(
+    node: NodePlan, network: NetworkPlan, seated: Seats, states: Mapping[str, rtnl.LinkState]
+) -> list[str]:
+    """Interfaces of any node that are missing, or have a wrong MAC or MTU, or no carrier."""
     wrong = []
     for interface in node.interfaces:
-        state = found.get(interface.name)
+        state = states.get(seated[node.name, interface.name].name)
         if state is None:
-            wrong.append(f"{interface.name} is missing")
+            wrong.append(f"{node.name}: {interface.name} is missing")
             continue
+        carrier = bool(state.flags & rtnl.IFF_LOWER_UP) and state.oper == rtnl.OPER_UP
         for what, is_now, planned in (
             ("MAC", state.mac, interface.mac),
             ("MTU", state.mtu, network.mtu),
-            ("bridge", state.master, master),
-            ("carrier", bool(state.flags & rtnl.IFF_LOWER_UP) and state.oper == rtnl.OPER_UP, True),
+            ("carrier", carrier, True),
         ):
             if is_now != planned:
-                wrong.append(f"{what} of {interface.name} is {is_now}, planned {planned}")
+                wrong.append(f"{node.name}: {what} of {interface.name} is {is_now}, planned {planned}")
     return wrong
 
 
 def paths_differ(node: NodePlan, network: NetworkPlan, namespaces: Namespaces) -> list[str]:
     """Addresses, routes and neighbours that are missing, and addresses and routes that are too many."""
     channel = namespaces[node.name].channel
-    names = {FIRST_INDEX + number: i.name for number, i in enumerate(node.interfaces)}
+    names = {index: i.name for index, i in enumerate(node.interfaces, FIRST_INDEX)}
     indices = {name: index for index, name in names.items()}
     addresses = {(indices[i.name], cidr) for i in node.interfaces for cidr in i.addresses}
     routes = {(r.destination, indices[r.interface], r.via, network.congestion_control) for r in node.routes}

@@ -8,12 +8,13 @@ limits work as on a real wire. What leaves by w7b has come from a: the direction
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from harness.emulation import rtnl
 from harness.emulation.namespaces import BRIDGE, Namespaces
 from harness.emulation.netlink import Request
+from harness.emulation.nodes import Seats
 from harness.emulation.rtnl import End, LinkState
 from harness.errors import EmulationError
 from harness.faults import Direction
@@ -77,8 +78,8 @@ class Wires:
 
     # ---- build ----
 
-    def make(self, index_of: Mapping[tuple[str, str], int], progress: Callable[[int], None]) -> None:
-        """Make every link, its ends in the nodes' namespaces with these indices. Raises EmulationError."""
+    def make(self, seats: Seats, progress: Callable[[int], None]) -> None:
+        """Make every link, its ends where the nodes' interfaces belong. Raises EmulationError."""
         wires = self.namespaces.make(PLACE, BRIDGE)
         mtu = self.plan.network.mtu
         wires.channel.carry_out([
@@ -87,18 +88,18 @@ class Wires:
         ])  # fmt: skip
         for first in range(0, len(self.plan.links), 100):
             some = self.plan.links[first : first + 100]
-            wires.channel.carry_out([veth for link in some for veth in self._veths(link, mtu, index_of)])
+            wires.channel.carry_out([veth for link in some for veth in self._veths(link, mtu, seats)])
             progress(first + len(some))
 
-    def _veths(self, link: LinkPlan, mtu: int, index_of: Mapping[tuple[str, str], int]) -> Iterable[Request]:
+    def _veths(self, link: LinkPlan, mtu: int, seats: Seats) -> Iterable[Request]:
         for node, direction in ((link.a, "ba"), (link.b, "ab")):
             way = self.ways[link.name, direction]  # type: ignore[index]
             interface = self.ends[link.name, direction[1]]
             mac = _mac(self.number[link.name], 1 + (direction == "ab"))
             near = End(way.exit, way.exit_name, mac, mtu, up=False, master=way.bridge)
-            index = index_of[node, interface.name]
-            inside = self.namespaces[node].descriptor
-            yield rtnl.veth(near, End(index, interface.name, interface.mac, mtu, up=False, namespace=inside))
+            seat = seats[node, interface.name]
+            inside = self.namespaces[seat.namespace].descriptor
+            yield rtnl.veth(near, End(seat.ifindex, seat.name, interface.mac, mtu, up=False, namespace=inside))
 
     def connect(self) -> None:
         """Bring all ports up: after shaping, so that no qdisc has to be put into a running interface."""

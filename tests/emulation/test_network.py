@@ -13,7 +13,7 @@ import pytest
 
 from harness.emulation import rtnl
 from harness.emulation.netlink import Request
-from harness.errors import EmulationError
+from harness.errors import EmulationError, EnvironmentUnfit
 from tests.emulation.plans import HOST, ROUTER, SWITCH, pair, plan_of, star
 from tests.emulation.traffic import crosses, namespaces, running
 from topologies.model import PERFECT, Impairment, Link, Node
@@ -264,3 +264,36 @@ def test_sixty_hosts(run_inside: Run) -> None:
     assert found["crosses"]
     assert found["facts"]["shaping"] in ("netem", "nfqueue")
     assert set(found["facts"]["build_phases_s"]) == {"namespaces", "links", "shaping", "nodes", "read back"}
+
+
+def open_vswitch() -> dict[str, Any]:
+    """Two Open vSwitches in a row, hosts on both."""
+    nodes = [Node("s1", SWITCH), Node("s2", SWITCH), *(Node(f"h{number}") for number in (1, 2, 3, 4))]
+    ends = [("h1", "s1"), ("h2", "s1"), ("s1", "s2"), ("h3", "s2"), ("h4", "s2")]
+    links = [Link(f"l{number}", a, b, FAST, FAST) for number, (a, b) in enumerate(ends)]
+    with running(plan_of(nodes, links, switch="ovs")) as engine:
+        assert engine.network is not None
+        return {
+            "lost": engine.net.pingAll(timeout="2"),
+            "ports": engine.net.get("s2").cmd("ls /sys/class/net").split(),
+            "differences": engine.network.differences(),
+        }
+
+
+def without_ovs() -> str:
+    try:
+        with running(star(2, FAST, SWITCH, switch="ovs")):
+            return "built"
+    except EnvironmentUnfit as error:
+        return str(error)
+
+
+def test_open_vswitch(run_inside: Run) -> None:
+    told = run_inside(without_ovs)
+    if "openvswitch-switch" in told or "modprobe openvswitch" in told:
+        assert "`switch: " in told
+        pytest.skip(told)
+    found = run_inside(open_vswitch)
+    assert found["lost"] == 0.0
+    assert found["differences"] == []
+    assert {"sw1e0", "sw1e1", "sw1e2", "sw2e0", "sw2e1", "sw2e2"} <= set(found["ports"])
