@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from harness.errors import EmulationError
@@ -169,6 +169,3 @@ def family_id(channel: Channel, name: str) -> int:
     body = struct.pack("=BBH", 3, 1, 0) + text(2, name)  # CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME
     (answer,) = channel.ask(Request(16, 0, body, f"tell the netlink family {name!r}"))
     return int.from_bytes(attributes(answer, 4)[1], "little")
-
-
-Attributes = Mapping[int, bytes]

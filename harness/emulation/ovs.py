@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.emulation.namespaces import Namespaces
+from harness.emulation.netlink import Channel, family_id
 from harness.errors import EmulationError, EnvironmentUnfit
 
 PLACE = "(switches)"  # no node can have that name
 START_TIMEOUT_S = 20.0
+_NETLINK_GENERIC = 16
 _SEARCH = f"{os.defpath}:/usr/sbin:/sbin:/usr/lib/openvswitch-switch"
 
 
@@ -33,6 +35,7 @@ class OpenVSwitch:
 
     def start(self) -> None:
         """Raises EnvironmentUnfit when it is not installed or the kernel has no datapath for it."""
+        _check_kernel()
         programs = {name: _found(name) for name in ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl")}
         schema = Path(os.environ.get("OVS_PKGDATADIR", "/usr/share/openvswitch"), "vswitch.ovsschema")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -67,29 +70,36 @@ class OpenVSwitch:
                 words += ["--", "add-port", bridge, name]
         self.asked = {bridge: list(names) for bridge, names in ports.items()}
         self._control(*words)
-        if problems := self._errors():
-            raise EnvironmentUnfit(
-                f"Open vSwitch cannot make its bridges: {problems[0]}; the kernel needs the module openvswitch "
-                "(modprobe openvswitch), or set `switch: bridge`"
-            )
-
-    def _errors(self) -> list[str]:
-        words = ("--bare", "--columns=name,error", "find", "interface", "error!=[]")
-        return [" ".join(row.split()) for row in self._control(*words).split("\n\n") if row.strip()]
 
     def differences(self) -> list[str]:
-        """Bridges and ports that are not as asked."""
-        wrong = [f"Open vSwitch: {problem}" for problem in self._errors()]
-        for bridge, ports in self.asked.items():
-            there = self._control("list-ports", bridge).split()
-            wrong += [f"switch {bridge}: port {name} is missing" for name in ports if name not in there]
-        return wrong
+        """Ports that are missing, or have no number in the kernel's datapath."""
+        table = self._control("--format=csv", "--no-headings", "--columns=name,ofport", "list", "interface")
+        numbers = dict(line.split(",") for line in table.split())
+        return [
+            f"switch {bridge}: port {name} is {'not in the datapath' if name in numbers else 'missing'}"
+            for bridge, ports in self.asked.items()
+            for name in ports
+            if not numbers.get(name, "").isdigit()
+        ]
 
     def close(self) -> None:
         for daemon in reversed(self.daemons):
             daemon.kill()
             daemon.wait()
         self.daemons.clear()
+
+
+def _check_kernel() -> None:
+    channel = Channel(_NETLINK_GENERIC)
+    try:
+        family_id(channel, "ovs_datapath")
+    except EmulationError as error:
+        raise EnvironmentUnfit(
+            "`switch: ovs` needs the kernel module openvswitch (modprobe openvswitch); set `switch: bridge`, or use "
+            "--clock virtual"
+        ) from error
+    finally:
+        channel.close()
 
 
 def _found(program: str) -> str:
