@@ -18,7 +18,7 @@ from harness.emulation.network import Network
 from harness.emulation.prober import Prober
 from harness.emulation.processes import Processes
 from harness.engine import Notice, Say
-from harness.errors import EmulationError, EnvironmentUnfit
+from harness.errors import EnvironmentUnfit
 from harness.faults import Action, Block, SetLink, Shape, Signal, StartPeer, Unblock
 from harness.plan.model import Plan
 from harness.records import RunDir
@@ -43,7 +43,9 @@ class MininetEngine:
         self.epoll = select.epoll()
         self.processes = Processes(run_dir, self.epoll, spawned)
         self._starts: dict[str, int] = {}  # how often each peer was started again
-        self.network: Network | None = None
+        self.network = Network(plan)
+        self.blocks = Blocks(self.network.namespaces)
+        self.prober = Prober(plan, self.network.namespaces, self.epoll)
         self.capture: capture.Capture | None = None
         self.machine = machine.Pressure()
         self._net: Net | None = None
@@ -56,14 +58,10 @@ class MininetEngine:
     def build(self, say: Say) -> None:
         _raise_limit(2 * len(self.plan.peers) + 3 * len(self.plan.nodes) + DESCRIPTORS)
         begin = time.monotonic()
-        self.network = Network(self.plan)
         self.network.build(self._heeding(say))
-        assert self.network.shaper is not None
-        self.facts |= self.network.shaper.facts
+        self.facts |= self.network.facts()
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
         self.facts["congestion_control"] = self.plan.network.congestion_control
-        self.blocks = Blocks(self.network.namespaces)
-        self.prober = Prober(self.plan, self.network.namespaces, self.epoll)
         if self.plan.capture is not None and self.plan.capture.places:
             taps = capture.taps_of(self.plan, self.network.wires.ports())
             self.capture = capture.start(self.plan, taps, self.run_dir)
@@ -74,13 +72,8 @@ class MininetEngine:
         from harness.emulation.net import Net
 
         if self._net is None:
-            self._net = Net(self.plan, self._built().namespaces)
+            self._net = Net(self.plan, self.network.namespaces)
         return self._net
-
-    def _built(self) -> Network:
-        if self.network is None:
-            raise EmulationError("the network has not been built yet")
-        return self.network
 
     # ---- Ctrl-C ----
 
@@ -113,7 +106,7 @@ class MininetEngine:
     def start(self, peers: Sequence[str], disk: str = "keep") -> None:
         for name in peers:
             peer = self.plan.peer[name]
-            namespace = self._built().namespaces[peer.host].descriptor
+            namespace = self.network.namespaces[peer.host].descriptor
             restart = self._starts[name] = self._starts.get(name, -1) + 1
             again = ["--restart", str(restart)] if restart else []
             self.processes.start(name, peer.host, namespace, {"argv": [*peer.argv, *again]}, disk)
@@ -128,7 +121,6 @@ class MininetEngine:
 
     def apply(self, actions: Sequence[Action]) -> None:
         """Neighbouring blocks go to the kernel together: a partition of many rules holds at one moment."""
-        network = self._built()
         remaining = list(actions)
         while remaining:
             action = remaining.pop(0)
@@ -137,9 +129,9 @@ class MininetEngine:
             elif isinstance(action, Unblock):
                 self.blocks.remove([unblock.rule for unblock in (action, *_take(remaining, Unblock))])
             elif isinstance(action, SetLink):
-                network.set_link(action)
+                self.network.set_link(action)
             elif isinstance(action, Shape):
-                network.shape(action)
+                self.network.shape(action)
             elif isinstance(action, Signal):
                 self.processes.signal(action.peer, signal.Signals[f"SIG{action.signal}"])
             elif isinstance(action, StartPeer):
@@ -171,8 +163,9 @@ class MininetEngine:
     # ---- how it goes ----
 
     def pressure(self) -> dict[str, float]:
-        shaper = self.network.shaper if self.network is not None else None
-        return {**self.machine.read(), **(shaper.late() if shaper is not None else {})}
+        if self.facts["clock"] == "virtual":
+            return {}  # no work takes any time there
+        return {**self.machine.read(), **self.network.late()}
 
     def finish(self) -> dict[str, Any]:
         """peers_killed, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""
@@ -180,7 +173,7 @@ class MininetEngine:
         statistics["peers_killed"] = self.processes.stop(GRACE_S)
         if self.capture is not None:
             statistics["capture"] = self.capture.stop()
-        if self.network is not None and self.network.shaper is not None:
+        if self.network.built:
             statistics |= self.network.statistics()
             statistics["blocked"] = self.blocks.counters()
             unplanned = statistics["shaping"].get("unplanned", {})
@@ -197,8 +190,8 @@ class MininetEngine:
         if self.capture is not None:
             self.capture.kill()
         self.processes.close()
-        if self.network is not None:
-            self.network.close()
+        self.prober.close()
+        self.network.close()
         self.epoll.close()
         os.close(self._interrupted)
 

@@ -37,6 +37,7 @@ class Network:
         self.shaper: Shaper | None = None
         self.unplugged: set[str] = set()  # links that were down at some time: what they dropped was meant to be
         self.seconds: dict[str, float] = {}
+        self.built = False
 
     def build(self, say: Say) -> None:
         """Raises EmulationError, EnvironmentUnfit."""
@@ -52,6 +53,7 @@ class Network:
             work()
             self.seconds[what] = round(time.monotonic() - begin, 3)
             say(f"{what}: {self.seconds[what]:.2f} s")
+        self.built = True
 
     def _progress(self, say: Say) -> Callable[[int], None]:
         total = len(self.plan.links)
@@ -130,7 +132,13 @@ class Network:
         assert self.shaper is not None
         self.shaper.change(self.wires.ways[action.link, action.direction], action.impairment)
 
-    # ---- the end ----
+    # ---- how it goes ----
+
+    def facts(self) -> dict[str, Any]:
+        return self.shaper.facts if self.shaper is not None else {}
+
+    def late(self) -> dict[str, float]:
+        return self.shaper.late() if self.shaper is not None else {}
 
     def statistics(self) -> dict[str, Any]:
         """shaping, interface_drops (by node:interface, and by wire port), of links that always were up."""

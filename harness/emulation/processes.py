@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -22,6 +23,7 @@ from harness.records import RunDir
 
 READ_BYTES = 1 << 16
 LONGEST_LINE = 1 << 20
+BUSY_POLL_MS = 50
 EXIT_TIMEOUT_S = 5.0  # for a process that was killed to be reaped
 SHOWN = 200  # characters of a line that is not an event
 
@@ -46,6 +48,7 @@ class Processes:
         self.warm_pid, self.control = spawned or warm.spawn()
         self.running: dict[str, Process] = {}
         self.by_descriptor: dict[int, Process] = {}
+        self.blocked: dict[str, Process] = {}  # those whose pipe did not take a command whole
         self.notices: list[Notice] = []
         self.started = 0
         epoll.register(self.control, select.EPOLLIN)
@@ -68,7 +71,7 @@ class Processes:
         log = os.open(self._log(peer), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         theirs = [command_read, event_write, log]
         try:
-            socket.send_fds(self.control, [json.dumps(order).encode()], [namespace, *theirs])
+            self._order(json.dumps(order).encode(), [namespace, *theirs])
         except OSError as error:
             raise EmulationError(f"cannot start {peer}: the process that starts peers: {error.strerror}") from error
         finally:
@@ -79,6 +82,20 @@ class Processes:
         process = self.running[peer] = self.by_descriptor[event_read] = Process(peer, command_write, event_read)
         self.epoll.register(process.events, select.EPOLLIN)
         self.started += 1
+
+    def _order(self, order: bytes, descriptors: list[int]) -> None:
+        """Hand an order to the warm parent, listening meanwhile: its own reports must not hold it up."""
+        while True:
+            try:
+                socket.send_fds(self.control, [order], descriptors, socket.MSG_DONTWAIT)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.ETOOMANYREFS):
+                    raise
+            poller = select.poll()
+            poller.register(self.control, select.POLLIN | select.POLLOUT)
+            if any(event & select.POLLIN for _, event in poller.poll(BUSY_POLL_MS)):
+                self._hear_parent()
 
     def command(self, peer: str, order: dict[str, Any]) -> bool:
         """Hand over one line; False when the peer is not running."""
@@ -93,9 +110,11 @@ class Processes:
         try:
             while process.unsent:
                 del process.unsent[: os.write(process.commands, process.unsent)]
+            self.blocked.pop(process.peer, None)
         except BlockingIOError:
-            pass
+            self.blocked[process.peer] = process
         except BrokenPipeError:
+            self.blocked.pop(process.peer, None)
             return False
         return True
 
@@ -150,9 +169,8 @@ class Processes:
 
     def flush(self) -> None:
         """Try again what pipes did not take."""
-        for process in self.running.values():
-            if process.unsent:
-                self._flush(process)
+        for process in list(self.blocked.values()):
+            self._flush(process)
 
     def _hear_parent(self) -> None:
         data = self.control.recv(1 << 16)
@@ -169,6 +187,7 @@ class Processes:
             pass  # its last words come before its end
         self._close(process)
         del self.running[process.peer]
+        self.blocked.pop(process.peer, None)
         self.notices.append(PeerExit(message["t_ns"], process.peer, message["status"]))
 
     def _read(self, process: Process) -> bool:

@@ -77,7 +77,6 @@ def test_a_partition_of_a_hundred_hosts(run_inside: Run) -> None:
 def unplugged(shaping: str) -> dict[str, Any]:
     plan = star(2, Impairment(delay_ms=50), shaping=shaping)
     with running(plan) as engine:
-        assert engine.network is not None
         train = Train(engine, "h1", "h2")
         train.send()
         engine.apply([SetLink("l1", False)])
@@ -100,7 +99,6 @@ def test_a_link_that_was_down_comes_back_as_it_was(run_inside: Run, backend: str
 def paths_restored() -> list[str]:
     """Routes that went while a link was down are given again."""
     with running(star(2, FAST)) as engine:
-        assert engine.network is not None
         engine.apply([SetLink("l1", False)])
         with namespaces(engine).inside("h1"):
             subprocess.run(["ip", "route", "flush", "dev", "eth0"], check=True)

@@ -191,7 +191,7 @@ def one_of_each() -> dict[str, Any]:
         notices_until(engine, lambda found: sum(getattr(n, "event", "") == "ready" for n in found) == 2)
         return {
             "crosses": crosses(engine, "h1", "h2"),
-            "differences": engine.network.differences() if engine.network else None,
+            "differences": engine.network.differences(),
             "priority": engine.facts.get("shaper_priority"),
             "killed": engine.finish()["peers_killed"],
         }

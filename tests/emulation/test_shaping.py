@@ -157,7 +157,6 @@ def changing(shaping: str) -> dict[str, Any]:
         engine.apply([Shape("l", "ab", Impairment(delay_ms=400))])
         train.send()
         train.drain(quiet_s=1.0)
-        assert engine.network is not None
         return {"delays": delays_ms(train), "differences": engine.network.differences()}
 
 
@@ -169,7 +168,6 @@ def test_a_change_leaves_packets_under_way_alone(run_inside: Run, backend: str) 
 
 def gaining_a_rate(shaping: str) -> list[str]:
     with running(pair(Impairment(delay_ms=5), shaping=shaping)) as engine:
-        assert engine.network is not None
         problems: list[str] = []
         for shape in (
             Impairment(delay_ms=5, rate_mbit=5),
@@ -236,7 +234,6 @@ def test_duplicates_and_corruption(run_inside: Run, backend: str) -> None:
 def tampered(shaping: str) -> list[str]:
     """What the read-back says when somebody changes a link behind the harness's back."""
     with running(pair(Impairment(delay_ms=5, rate_mbit=8), shaping=shaping)) as engine:
-        assert engine.network is not None
         with namespaces(engine).inside("(wires)"):
             parent = ["parent", "1:1", "handle", "2:"] if shaping == "netem" else ["root", "handle", "2:"]
             change = [
@@ -273,7 +270,6 @@ def orphaned() -> list[str]:
     """The shaping process is killed: whoever asks next is told."""
     told = []
     with running(pair(Impairment(delay_ms=5), shaping="nfqueue")) as engine:
-        assert engine.network is not None
         shaper = engine.network.shaper
         assert isinstance(shaper, NfqueueShaper)
         os.kill(shaper.pid, signal.SIGKILL)

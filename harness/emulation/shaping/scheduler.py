@@ -195,6 +195,13 @@ def prioritise() -> str:
         return "ordinary"
 
 
+def _alone_with(control: socket.socket) -> socket.socket:
+    """Close every other descriptor that was inherited: there may be thousands, and select ends at 1,024."""
+    os.dup2(control.detach(), 3)
+    os.closerange(4, 1 << 20)
+    return socket.socket(fileno=3)
+
+
 def serve(control: socket.socket, parent: int, namespace: int) -> None:
     """The life of the process, after the fork; never returns."""
     status = 1
@@ -204,6 +211,7 @@ def serve(control: socket.socket, parent: int, namespace: int) -> None:
             signal.signal(number, signal.SIG_IGN)  # it ends with its control channel
         syscalls.set_process_name("shaper")
         syscalls.setns(namespace, syscalls.CLONE_NEWNET)
+        control = _alone_with(control)
         scheduler = Scheduler(control)
         gc.collect()
         gc.freeze()
