@@ -19,12 +19,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.errors import EnvironmentUnfit
-from harness.virtual.guest import BootResult, Guest, Limits
+from harness.virtual.guest import HEAD_START_S, BootResult, Guest, Limits
 from harness.virtual.kernel import find
 from harness.virtual.processor import reserved_processor
 
 HERE = Path(__file__).parent
-EPOCH_S = 1_800_000_000  # 15 January 2027: what the guest's clock shows at boot, in every run
+EPOCH_S = 1_800_000_000  # 15 January 2027: what the guest's clock shows when the command starts
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FSTAB = """\
 overlay /mem/root overlay nosuid,lowerdir=/root,upperdir=/mem/upper,workdir=/mem/work 0 0
@@ -76,10 +76,10 @@ def run(
         _write_control(control, command, places, environment or {}, folder or Path.cwd())
         pinned = stack.enter_context(reserved_processor(cpu))
         arguments = [
-            f"mem={memory_mib}M", f"um_seed={seed}", f"time-travel-start={epoch_s}000000000", "time-travel=inf-cpu",
+            f"mem={memory_mib}M", f"um_seed={seed}", f"head_start={HEAD_START_S}",
+            "time-travel=inf-cpu", f"time-travel-start={epoch_s - HEAD_START_S}000000000",
             "rootfstype=hostfs", "rootflags=/", "rw", "init=/bin/sh", "con=null", "con0=null,fd:1", "panic=-1",
-            "dummy.numdummies=0", "ifb.numifbs=0",
-            "uml_dir=/control/", "umid=kernel", "--", "/control/init",
+            "dummy.numdummies=0", "ifb.numifbs=0", "uml_dir=/control/", "umid=kernel", "--", "/control/init",
         ]  # fmt: skip
         specification = {
             "kernel": str(kernel.path), "arguments": arguments, "writable": [str(place) for place in places],

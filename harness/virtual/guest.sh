@@ -52,7 +52,7 @@ echo 1 >/proc/$$/timerslack_ns             # by default the kernel may fire a ti
 ulimit -H -n 1048576
 ulimit -S -n 4096
 
-sleep 1 # of virtual time: some programs (ping) take a clock in its first second for one that is not set
+sleep "$head_start"
 
 child=
 trap '[ -z "$child" ] || kill -INT "$child"' INT

@@ -47,7 +47,7 @@ def test_netem_delay_is_exact(in_guest):
     least, _, most = rtts_ms(outcome.lines)
     assert least >= 20.0
     assert most <= 20.010
-    assert outcome.result.virtual_s == pytest.approx(992, abs=1.5)  # 99 intervals, each a little late
+    assert outcome.result.virtual_s == pytest.approx(991, abs=1.5)  # 99 intervals, each a little late
 
 
 def test_netem_loss_follows_the_seed(in_guest):
