@@ -6,18 +6,32 @@ Exit status: 0 passed, 1 an expectation failed, 2 undecided, invalid or interrup
 from __future__ import annotations
 
 import argparse
+import codecs
+import locale
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 import harness
-from harness.errors import UNABLE, HarnessError
+from harness.errors import UNABLE, UNDECIDED, HarnessError
 
 EPILOG = """exit status: 0 passed, 1 an expectation failed, 2 undecided, invalid or interrupted,
 3 could not run (the spec, the machine or the harness)"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A command line that makes no sense could not run: status 2 would say "undecided"."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UNABLE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="harness", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Experiments with peer-to-peer networks: a YAML spec becomes a network, a run, a report.",
     )  # fmt: skip
@@ -29,10 +43,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
-    return verbs.add_parser(
+def _verb(verbs: argparse._SubParsersAction[Any], name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=text, description=text, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    return parser
 
 
 def _spec_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +82,7 @@ def _engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="4G", metavar="SIZE", help="with --clock virtual: the guest's memory")
 
 
-def _experiment_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     run = _verb(verbs, "run", "run an experiment and draw its report")
     _spec_arguments(run)
     _engine_arguments(run)
@@ -86,7 +101,7 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     schema.set_defaults(json=True)
 
 
-def _result_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _result_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     report = _verb(verbs, "report", "draw the tables, figures and page of a run again, from its directory alone")
     report.add_argument("run_dir", help="a run directory, such as results/partition/latest")
     _progress_arguments(report)
@@ -104,7 +119,7 @@ def _result_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _machine_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _machine_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     doctor = _verb(verbs, "doctor", "say what this machine can do, what is missing and how to get it")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     kernel = _verb(verbs, "kernel", "build the kernel of --clock virtual, or tell about it")
@@ -133,18 +148,42 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Never lets a HarnessError out as a traceback."""
-    arguments = make_parser().parse_args(argv)
+    if argv is None:
+        _settle()
     try:
-        return dispatch(arguments)
+        status = dispatch(make_parser().parse_args(argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _be_quiet()  # the reader of our output has left, as in `harness plan ... | head`
+        return UNABLE
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return UNABLE
-    except KeyboardInterrupt:
-        print("harness: interrupted", file=sys.stderr)
+    except OSError as error:
+        print(f"harness: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        _be_quiet()  # what standard output did not take would be tried once more at the end
         return UNABLE
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left, as in `harness plan ... | head`
-        return UNABLE
+    except KeyboardInterrupt as interrupt:
+        print("harness:", *(interrupt.args or ("interrupted",)), file=sys.stderr)
+        return UNDECIDED
+
+
+def _settle() -> None:
+    """UTF-8 whatever the locale says, for ourselves and the processes we start; standard streams; SIGTERM as Ctrl-C."""
+    if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+        nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of our life
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _be_quiet() -> None:
+    """Send what is still to be said to nobody, so that the interpreter can flush it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 if __name__ == "__main__":

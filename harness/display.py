@@ -41,6 +41,23 @@ def make_display(mode: str, stream: TextIO | None = None) -> Display:
     return PlainDisplay(out)
 
 
+class UntilNobodyListens:
+    """For a conductor in this process: the reader of our output leaves as if Ctrl-C had been pressed, once."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.left = False
+
+    def __call__(self, report: dict[str, Any]) -> None:
+        if self.left:
+            return
+        try:
+            self.display(report)
+        except OSError as error:
+            self.left = True
+            raise KeyboardInterrupt from error
+
+
 class NoDisplay:
     def __call__(self, report: dict[str, Any]) -> None:
         pass

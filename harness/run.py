@@ -188,8 +188,7 @@ class _Conductor:
         for trial in list(self.trials):
             self._judge(trial)
         self.prober.give_up(float("inf"))
-        if self.begun:
-            self.leaving.update(self.up)
+        self.leaving.update(self.up)
         self.statistics = self.engine.finish()
         self._take(self.engine.wait(self.engine.now()))
 

@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness.display import Display, make_display
+from harness.display import Display, UntilNobodyListens, make_display
 from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError, SpecError
 from harness.manifest import first_manifest
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
-from harness.records import RunDir, read_json, write_json
+from harness.records import RunDir, read_json, read_lines, write_json
 from harness.spec import load_spec
 from harness.spec.effective import effective_text
 
@@ -89,13 +89,33 @@ def carry_out(arguments: Namespace, display: Display) -> RunDir | None:
     manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
     _write_beginnings(run_dir, plan, text, manifest)
     display({"say": f"run directory {run_dir.path}"})
-    _engine(plan, run_dir, arguments, clock, display)
+    try:
+        _engine(plan, run_dir, arguments, clock, display)
+    except KeyboardInterrupt:
+        if not _note_end(run_dir, "interrupted", None):
+            return None
+        advice = f"what was written stands in {run_dir.path}; `harness report` draws it"
+        raise KeyboardInterrupt(f"ended at once; {advice}") from None
+    except HarnessError as error:
+        if not _note_end(run_dir, "failed", str(error)):
+            raise
     manifest = read_json(run_dir.manifest)
-    if manifest["end"] == "started":
-        raise HarnessError(f"the run ended without a word; see {run_dir.logs}")
     if manifest["end"] == "failed" and not manifest["begun"]:
         raise HarnessError(f"{manifest['error']}\nnothing could be measured; what there is stands in {run_dir.path}")
     return run_dir if manifest["begun"] else None
+
+
+def _note_end(run_dir: RunDir, end: str, error: str | None) -> bool:
+    """Write down how a run ended whose conductor could not do it any more; says whether its timeline had begun."""
+    try:
+        manifest = read_json(run_dir.manifest)
+        if manifest["end"] == "started":
+            phases = (event["name"] for event in read_lines(run_dir.events) if event["event"] == "phase")
+            manifest |= {"end": end, "error": error, "begun": "start" in phases}
+            write_json(run_dir.manifest, manifest)
+    except RecordError:  # a full disk, most likely; the first error tells more than this one
+        return False
+    return bool(manifest["begun"])
 
 
 def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, display: Display) -> None:
@@ -104,7 +124,7 @@ def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, displ
         from harness.memory import MemoryEngine
         from harness.run import conduct
 
-        conduct(plan, MemoryEngine(plan, run_dir), run_dir, display)
+        conduct(plan, MemoryEngine(plan, run_dir), run_dir, UntilNobodyListens(display))
     elif clock == "virtual":
         from harness.virtual.launch import run_virtual
 
@@ -117,11 +137,15 @@ def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, displ
 
 
 def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:
+    """Raises KeyboardInterrupt that tells how to draw it again."""
     from harness.report import make_report
 
     display({"phase": "report", "state": "begin"})
     begin = datetime.now(timezone.utc)
-    verdict = make_report(run_dir, lambda text: display({"say": text}))
+    try:
+        verdict = make_report(run_dir, lambda text: display({"say": text}))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"no report was drawn; `harness report {run_dir.path}` draws it") from None
     seconds = (datetime.now(timezone.utc) - begin).total_seconds()
     display({"phase": "report", "state": "end", "seconds": round(seconds, 3)})
     display.close()

@@ -44,8 +44,7 @@ def run_emulated(run_dir: RunDir, report: Report) -> None:
     if error:
         raise error
     if worker.returncode:
-        how = f"by signal {-worker.returncode}" if worker.returncode < 0 else f"with status {worker.returncode}"
-        raise EmulationError(f"the worker ended {how}{_tail(log_path.read_text(errors='replace'))}")
+        raise EmulationError(f"the worker ended {_how(worker.returncode)}{_tail(log_path.read_text(errors='replace'))}")
 
 
 def _relay(worker: subprocess.Popen[bytes], report: Report, interrupts: _Interrupts) -> HarnessError | None:
@@ -110,6 +109,12 @@ class _Interrupts:
     def restore(self) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
+
+
+def _how(status: int) -> str:
+    """A killed process of the sandbox is told as shells tell it, by 128 and the signal."""
+    signalled = -status if status < 0 else status - 128
+    return f"by signal {signalled}" if signalled > 0 else f"with status {status}"
 
 
 def _tail(log: str) -> str:

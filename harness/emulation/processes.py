@@ -144,6 +144,7 @@ class Processes:
 
     def stop(self, grace_s: float) -> int:
         """TERM to all, KILL after the grace; how many needed it."""
+        self.pump_until(lambda: all(process.pid for process in self.running.values()), grace_s)  # some have just begun
         for process in self.running.values():
             if process.pid:
                 _kill(process.pid, signal.SIGTERM)

@@ -114,6 +114,7 @@ def _init(alive: int, ready: int, foreground: bool) -> None:
     os.close(alive)
     if worker == 0:
         syscalls.die_with_parent(1)
+        syscalls.set_process_name("harness-worker")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return
     for number in _SIGNALS:

@@ -50,8 +50,7 @@ def _serve(control: socket.socket, parent: int) -> NoReturn:
     try:
         syscalls.die_with_parent(parent)
         syscalls.set_process_name("warm-parent")
-        for number in _KEPT_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _KEPT_SIGNALS)  # a peer gets its own even before it can take them
         import peers.node  # noqa: F401 - what makes it warm
 
         gc.collect()
@@ -131,6 +130,7 @@ def _become(order: dict[str, Any], descriptors: Sequence[int], parent: int) -> N
         for number in (signal.SIGCHLD, *_KEPT_SIGNALS):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _KEPT_SIGNALS)
         os.setsid()
         syscalls.die_with_parent(parent)
         namespace, *streams = descriptors
