@@ -19,8 +19,7 @@ def main(run: Path) -> None:
             wrong.append(f"{name} has {lines} lines, at least {least} are expected")
     if not (run / "report.html").stat().st_size:
         wrong.append("report.html is empty")
-    reasons = "; ".join(verdict["reasons"]) or "no objection"
-    print(f"   kernel {manifest['kernel']}, netem, {verdict['verdict']}: {reasons}")
+    print(f"   kernel {manifest['kernel']}, {manifest['facts']['shaping']}, {verdict['verdict']}, {verdict['outcome']}")
     if wrong:
         raise SystemExit("vagrant-test: " + "; ".join(wrong))
 

@@ -101,7 +101,7 @@ X
 }
 
 pack() {
-  qemu-img convert -O qcow2 -c raw box.img
+  qemu-img convert -O qcow2 -c -o compression_type=zstd raw box.img
   printf '{"provider": "libvirt", "format": "qcow2", "virtual_size": %d}\n' $((disk_mb / 1024)) >metadata.json
   echo 'Vagrant.configure("2") { |config| }' >Vagrantfile
   mkdir -p "$(dirname "$out")"
