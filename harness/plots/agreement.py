@@ -28,8 +28,8 @@ def agreement(differences: list[Difference], a: str, b: str) -> Figure:
             axes.plot([found.low * scale, found.high * scale], [place, place], color=colour, lw=2.2, zorder=2)
             axes.plot(found.difference * scale, place, "o", color=colour, ms=6, zorder=3)
             axes.annotate(
-                f"{_figure(found.a)} → {_figure(found.b)}  {found.word}", (1.01, place), xycoords=("axes fraction", "data"),
-                va="center", fontsize=9, color=INK,
+                f"{_figure(found.a)} → {_figure(found.b)}  {found.word}", (1.01, place),
+                xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK,
             )  # fmt: skip
         axes.axvline(0, color=INK, lw=0.8)
         names = [f"{found.overlay}: {found.metric.replace('_', ' ')}" for found in reversed(rows)]
