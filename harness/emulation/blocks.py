@@ -36,6 +36,14 @@ class Blocks:
         self._next = 0
         self._dropped: dict[str, int] = {}  # by rules that are gone
 
+    def try_out(self) -> None:
+        """Have nft and the kernel check a block that is not put in place. Raises EnvironmentUnfit."""
+        text = _TABLE.format(number=0, sources="192.0.2.1", destinations="192.0.2.2")
+        try:
+            self._nft(["--check", "-f", "-"], text)
+        except EmulationError as error:
+            raise EnvironmentUnfit(f"this kernel cannot make partitions: {error}") from error
+
     def add(self, blocks: Sequence[Block]) -> None:
         """All at once, in one transaction. Raises EmulationError."""
         fresh: dict[str, int] = {}

@@ -17,11 +17,11 @@ from harness.emulation.launch import SOURCES
 from harness.emulation.namespaces import BRIDGE, Namespaces
 from harness.emulation.netlink import Request
 from harness.emulation.shaping import choose, qdisc
-from harness.emulation.shaping.packet_queue import QUEUES, PacketQueue
+from harness.emulation.shaping.nfqueue import fill_queues
+from harness.emulation.shaping.packet_queue import PacketQueue
 from harness.emulation.shaping.scheduler import prioritise
 from harness.emulation.wires import PLACE
-from harness.errors import HarnessError
-from harness.faults import Block
+from harness.errors import EnvironmentUnfit, HarnessError
 from topologies.model import Impairment
 
 TIMEOUT_S = 60.0
@@ -68,8 +68,8 @@ def _python() -> Finding:
 def _mininet() -> Finding:
     try:
         return Finding("mininet", True, True, f"version {machine.mininet_version()}")
-    except ImportError as error:
-        return Finding("mininet", False, True, f"{error}; install the distribution's package mininet (`make setup`)")
+    except EnvironmentUnfit as error:
+        return Finding("mininet", False, True, str(error))
 
 
 def _open_files() -> Finding:
@@ -79,10 +79,8 @@ def _open_files() -> Finding:
 
 
 def _pressure() -> Finding:
-    there = machine.facts()["pressure_stall"]
-    return Finding(
-        "pressure", bool(there), False, "PSI, to tell a busy machine" if there else "no PSI: boot with psi=1"
-    )
+    there = machine.has_pressure()
+    return Finding("pressure", there, False, "PSI, to tell a busy machine" if there else "no PSI: boot with psi=1")
 
 
 # ---- inside the sandbox ----
@@ -102,7 +100,7 @@ def _inside() -> list[Finding]:
     with namespaces.inside(PLACE):
         queue = _try("nfqueue", not netem, "delay by the kernel's packet queues", _queue)
     found.append(queue)
-    found.append(_try("partitions", True, "nft, bridge family", lambda: _block(namespaces)))
+    found.append(_try("partitions", True, "nft, bridge family", Blocks(namespaces).try_out))
     found.append(Finding("priority", True, False, f"packets are let go with {prioritise()} priority"))
     return found
 
@@ -133,18 +131,9 @@ def _bucket() -> Request:
 def _queue() -> None:
     """A queue can be bound, and iptables can fill it through a bridge."""
     PacketQueue(0)
-    rule = ["iptables", "-t", "raw", "-A", "PREROUTING", "-j", "NFQUEUE", "--queue-balance", f"0:{QUEUES - 1}"]
-    done = subprocess.run(rule, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise HarnessError(f"iptables: {done.stderr.strip()}")
+    fill_queues()
     if not Path("/proc/sys/net/bridge").exists():
         raise HarnessError("this kernel has no br_netfilter (or it is not loaded: modprobe br_netfilter)")
-
-
-def _block(namespaces: Namespaces) -> None:
-    blocks = Blocks(namespaces)
-    blocks.add([Block("try", ("10.0.0.1",), ("10.0.0.2",))])
-    blocks.remove(["try"])
 
 
 def main() -> int:

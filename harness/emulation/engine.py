@@ -59,6 +59,8 @@ class MininetEngine:
         _raise_limit(2 * len(self.plan.peers) + 3 * len(self.plan.nodes) + DESCRIPTORS)
         begin = time.monotonic()
         self.network.build(self._heeding(say))
+        if any(isinstance(action, Block) for fault in self.plan.faults for action in (*fault.apply, *fault.undo)):
+            self.blocks.try_out()
         self.facts |= self.network.facts()
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
         self.facts["congestion_control"] = self.plan.network.congestion_control

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.errors import EnvironmentUnfit
+
 _CPU = Path("/proc/stat")
 _PRESSURE = Path("/proc/pressure/cpu")
 
@@ -50,7 +52,7 @@ def _waited_us() -> int | None:
 
 
 def facts() -> dict[str, Any]:
-    """kernel, processors, memory, and the versions of what makes the network."""
+    """kernel, processors, memory, and the versions of what makes the network. Raises EnvironmentUnfit."""
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {
         "kernel": platform.release(),
@@ -59,12 +61,20 @@ def facts() -> dict[str, Any]:
         "memory_mb": memory_kb // 1024,
         "python": platform.python_version(),
         "mininet": mininet_version(),
-        "pressure_stall": _waited_us() is not None,
+        "pressure_stall": has_pressure(),
     }
 
 
-def mininet_version() -> str:
-    """Raises ImportError."""
-    from mininet.net import VERSION
+def has_pressure() -> bool:
+    """Whether the kernel tells how long tasks wait (PSI)."""
+    return _waited_us() is not None
 
+
+def mininet_version() -> str:
+    """Raises EnvironmentUnfit."""
+    try:
+        from mininet.net import VERSION
+    except ImportError as error:
+        advice = "install the distribution's package mininet, and make this environment see it (`make setup` does both)"
+        raise EnvironmentUnfit(f"Mininet cannot be imported ({error}); {advice}") from error
     return str(VERSION)

@@ -1,4 +1,4 @@
-"""`harness` as its user has it: a process of its own, with everything that it starts marked, so that it can be found."""
+"""`harness` as its user has it: a process of its own, and everything that it starts marked, so that it is found."""
 
 from __future__ import annotations
 
@@ -127,5 +127,5 @@ def namespaces_of(pid: str) -> set[str]:
     found = set()
     for kind in KINDS:
         with suppress(OSError):
-            found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
+            found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
     return found

@@ -91,14 +91,8 @@ class NfqueueShaper:
 
     def _hand_over(self) -> None:
         """Have iptables send all IPv4 packets of the wires' bridges (those that show them to it) to the queues."""
-        rule = ["iptables", "-t", "raw", "-A", "PREROUTING", "-j", "NFQUEUE", "--queue-balance", f"0:{QUEUES - 1}"]
         with self.namespaces.inside(PLACE):
-            done = subprocess.run(rule, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise EnvironmentUnfit(
-                "this kernel has neither netem nor iptables' NFQUEUE, so links cannot be shaped: "
-                f"{done.stderr.strip()}; install iptables, or use --clock virtual"
-            )
+            fill_queues()
 
     # ---- orders ----
 
@@ -187,3 +181,16 @@ def _refuse(way: Way, impairment: Impairment) -> None:
             f"link {way.link}: no distribution {impairment.jitter_distribution!r}; there are: "
             + ", ".join(jitter.DISTRIBUTIONS)
         )
+
+
+def fill_queues() -> None:
+    """Have iptables send the present namespace's packets to the queues. Raises EnvironmentUnfit."""
+    rule = ["iptables", "-t", "raw", "-A", "PREROUTING", "-j", "NFQUEUE", "--queue-balance", f"0:{QUEUES - 1}"]
+    without = "without netem in the kernel, links are shaped by NFQUEUE"
+    try:
+        done = subprocess.run(rule, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise EnvironmentUnfit(f"{without}, which needs the program iptables; install the package iptables") from error
+    if done.returncode:
+        problem = done.stderr.strip()
+        raise EnvironmentUnfit(f"{without}, which this kernel does not have either ({problem}); use --clock virtual")
