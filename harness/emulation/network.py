@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -105,7 +105,7 @@ class Network:
 
     def _read_back(self) -> None:
         """Carriers come a moment after their interfaces are up: they have a deadline, all else must be right."""
-        self._notice_carriers()
+        self._notice_carriers(link.name for link in self.plan.links)
         deadline, pause_s = time.monotonic() + CARRIER_TIMEOUT_S, 0.01
         while wrong := self.differences():
             if time.monotonic() > deadline or not all("carrier" in text for text in wrong):
@@ -115,9 +115,12 @@ class Network:
             # Reading all back takes long, and in virtual time, where it takes none, one would do little else.
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    def _notice_carriers(self) -> None:
-        ends = [(PLACE, way.exit_name) for way in self.wires.ways.values()]
-        ends += [(seat.namespace, seat.name) for seat in self.seats.values()]
+    def _notice_carriers(self, links: Iterable[str]) -> None:
+        ends: list[tuple[str, str]] = []
+        for link in (self.plan.link[name] for name in links):
+            for node in (link.a, link.b):
+                seat = self.seats[node, self.wires.port_of(node, link.name)]
+                ends += [(PLACE, self.wires.port(node, link.name)), (seat.namespace, seat.name)]
         for place, some in groupby(sorted(ends), key=itemgetter(0)):
             with self.namespaces.inside(place):
                 offloads = Offloads()
@@ -132,6 +135,7 @@ class Network:
         self.wires.set_link(action.link, action.up)
         self.unplugged.add(action.link)
         if action.up:
+            self._notice_carriers([action.link])
             for name in (self.plan.link[action.link].a, self.plan.link[action.link].b):
                 self._restore(name, self.wires.port_of(name, action.link))
 

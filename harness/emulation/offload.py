@@ -16,7 +16,7 @@ import struct
 from harness.errors import EmulationError
 
 _SIOCETHTOOL = 0x8946
-_GTXCSUM, _STXCSUM, _GTSO, _GGSO, _SGSO, _GGRO, _SGRO = 0x16, 0x17, 0x1E, 0x23, 0x24, 0x2B, 0x2C
+_GLINK, _GTXCSUM, _STXCSUM, _GTSO, _GGSO, _SGSO, _GGRO, _SGRO = 0x0A, 0x16, 0x17, 0x1E, 0x23, 0x24, 0x2B, 0x2C
 _VALUE = struct.Struct("=II")  # struct ethtool_value: command, data
 
 
@@ -39,6 +39,13 @@ class Offloads:
         left = [name for name, ask in _ASK.items() if self._call(interface, ask)]
         if left:
             raise EmulationError(f"offloads of {interface} are still on: {', '.join(left)}")
+
+    def notice_carrier(self, interface: str) -> None:
+        """Have the kernel act on a carrier that has come, now; by itself it looks at a hundred in a second.
+
+        (net/core/link_watch.c; asking for the link's state is what makes it, since 6.9. Harmless before.)
+        """
+        self._call(interface, _GLINK)
 
     def _call(self, interface: str, command: int, data: int = 0) -> int:
         _VALUE.pack_into(self._value, 0, command, data)
