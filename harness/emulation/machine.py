@@ -73,9 +73,10 @@ def has_pressure() -> bool:
 
 
 def mininet_version() -> str:
-    """From its source: importing it takes a quarter of a second, and only a shell needs it. Raises ImportError."""
+    """From its source: importing it takes a quarter of a second, and only a shell needs it. Raises EnvironmentUnfit."""
     package = importlib.util.find_spec("mininet")
     if package is None or package.origin is None:
-        raise ImportError("there is no module mininet")
+        advice = "install the distribution's package mininet, and make this environment see it (`make setup` does both)"
+        raise EnvironmentUnfit(f"there is no Python module mininet; {advice}")
     found = re.search(r'^VERSION = "([^"]+)"', Path(package.origin).with_name("net.py").read_text(), re.MULTILINE)
     return found[1] if found else "unknown"
