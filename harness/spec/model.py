@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from harness.spec.units import (
     Bytes,
@@ -281,3 +281,10 @@ class Spec(Strict):
     capture: Capture | Literal["none"] = Field(default_factory=lambda: Capture.model_validate({}))
     expect: list[Expect] = []
     ready_timeout: Seconds = 30.0
+
+    @field_validator("duration")
+    @classmethod
+    def _lasting(cls, duration_s: float) -> float:
+        if duration_s == 0:
+            raise ValueError("a run of 0 s measures nothing")
+        return duration_s

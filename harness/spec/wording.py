@@ -36,6 +36,8 @@ def told(fault: ErrorDetails, data: Any) -> tuple[Place, str]:
 
 
 def _belongs(fault: ErrorDetails, place: Place) -> str:
+    if fault["type"] == "too_short":
+        return f"at least {fault['ctx']['min_length']} of them belong here"
     kind = _KINDS.get(fault["type"].partition("_")[0])
     if kind is None or not fault["type"].endswith(("_type", "_parsing", "_from_float")):
         return f"{fault['msg'][0].lower()}{fault['msg'][1:]}"

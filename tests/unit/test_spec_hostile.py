@@ -22,6 +22,8 @@ from harness.spec.load import Loader
         ('name: "\\xZZ"', "spec.yaml:1: not YAML: expected escape sequence"),
         ("a: 1\n---\nb: 2", "another document"),
         ("duration: 1e400 s", "'1e400 s' is not a duration"),
+        ("duration: 0 s", "spec.yaml:1: duration: a run of 0 s measures nothing"),
+        ("overlays: {}", "spec.yaml:1: overlays: found {}: at least 1 of them belong here"),
         ("items: 1 %", "spec.yaml:1: items: found '1 %': a whole number belongs here"),
         ("workload: always", "spec.yaml:1: workload: found 'always': a list belongs here"),
         ("links: [access]", "links: found ['access']: a mapping belongs here"),
