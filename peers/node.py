@@ -39,6 +39,11 @@ def main(argv: list[str]) -> int:
         arguments = parse(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
+    return live(arguments)
+
+
+def live(arguments: Arguments) -> int:
+    """The same with a command line that was read already."""
     try:
         sockets, address = bind(arguments.listen, arguments.core.transports)
     except OSError as error:

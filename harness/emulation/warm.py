@@ -10,7 +10,9 @@ It speaks over a socket that keeps message boundaries; descriptors of a new peer
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
 import json
 import os
 import select
@@ -20,10 +22,14 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from harness.emulation import syscalls
 
+if TYPE_CHECKING:
+    from peers.options import Arguments
+
+AT_ONCE = 64  # orders taken together: each holds descriptors until its peer is forked
 DESCRIPTORS = 4  # namespace, standard input, output, error
 SOFTWARE = 70  # sysexits.h: what a peer that failed by itself ends with
 CANNOT_RUN = 127  # as a shell says of a program that it cannot run
@@ -63,6 +69,12 @@ def _serve(control: socket.socket, parent: int) -> NoReturn:
         os._exit(status)
 
 
+class _Order(NamedTuple):
+    what: dict[str, Any]
+    descriptors: Sequence[int]
+    arguments: Arguments | None  # of a peer, read here; None: the child shall, and say what is wrong with them
+
+
 class _WarmParent:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
@@ -78,22 +90,38 @@ class _WarmParent:
                 os.read(self.wake, 4096)
                 self.reap()
             if self.control.fileno() in readable:
-                data, descriptors, _flags, _address = socket.recv_fds(self.control, 1 << 16, DESCRIPTORS)
-                if not data:
+                orders = self.take()
+                if orders is None:
                     return
-                self.start(json.loads(data), descriptors)
+                gc.freeze()
+                for order in orders:
+                    self.start(order)
 
-    def start(self, order: dict[str, Any], descriptors: Sequence[int]) -> None:
-        if "argv" in order:
-            _import_core(order["argv"])
+    def take(self) -> list[_Order] | None:
+        """All orders that are there, each made ready before the first fork; None at the end.
+
+        Every page that a child writes to is copied for it, and so is every page that its parent writes to between two
+        forks. Reading a command line touches more pages than all the rest of a start, so it is done here, together.
+        """
+        orders: list[_Order] = []
+        while len(orders) < AT_ONCE and (not orders or select.select([self.control], [], [], 0)[0]):
+            data, descriptors, _flags, _address = socket.recv_fds(self.control, 1 << 16, DESCRIPTORS)
+            if not data:
+                return None
+            what = json.loads(data)
+            orders.append(_Order(what, descriptors, _read(what["argv"]) if "argv" in what else None))
+        return orders
+
+    def start(self, order: _Order) -> None:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(order, descriptors, parent)
-        for descriptor in descriptors:
+            _become(order, parent)
+        for descriptor in order.descriptors:
             os.close(descriptor)
-        self.peers[pid] = order["peer"]
-        self.say({"peer": order["peer"], "pid": pid})
+        name = order.what["peer"]
+        self.peers[pid] = name
+        self.say({"peer": name, "pid": pid})
 
     def reap(self) -> None:
         while self.peers:
@@ -110,19 +138,18 @@ class _WarmParent:
         self.control.send(json.dumps(message).encode())
 
 
-def _import_core(argv: list[str]) -> None:
-    """Have the protocol's module here, so that its peers find it; what is wrong with `argv` the peer will tell."""
-    from peers import registry
+def _read(argv: list[str]) -> Arguments | None:
+    """A peer's command line; its protocol's module is here from then on. What is wrong with it the peer will tell."""
+    from peers.options import parse
 
-    protocol = argv[0]
-    role = argv[argv.index("--role") + 1] if "--role" in argv[:-1] else ""
     try:
-        registry.load(protocol, role or registry.roles(protocol)[0])
-    except (KeyError, ImportError):
-        return
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            return parse(argv)
+    except (SystemExit, ImportError):
+        return None
 
 
-def _become(order: dict[str, Any], descriptors: Sequence[int], parent: int) -> NoReturn:
+def _become(order: _Order, parent: int) -> NoReturn:
     """In the child: enter the host and run."""
     status = SOFTWARE
     try:
@@ -133,15 +160,15 @@ def _become(order: dict[str, Any], descriptors: Sequence[int], parent: int) -> N
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _KEPT_SIGNALS)
         os.setsid()
         syscalls.die_with_parent(parent)
-        namespace, *streams = descriptors
+        namespace, *streams = order.descriptors
         syscalls.setns(namespace, syscalls.CLONE_NEWNET)
         syscalls.unshare(syscalls.CLONE_NEWUTS)
-        socket.sethostname(order["host"])
-        syscalls.set_process_name(order["peer"])
+        socket.sethostname(order.what["host"])
+        syscalls.set_process_name(order.what["peer"])
         for target, descriptor in enumerate(streams):
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 16)
-        os.chdir(order["disk"])
+        os.chdir(order.what["disk"])
         status = _run(order)
     except Exception:  # noqa: BLE001 - goes to the peer's log
         traceback.print_exc()
@@ -151,16 +178,17 @@ def _become(order: dict[str, Any], descriptors: Sequence[int], parent: int) -> N
         os._exit(status)
 
 
-def _run(order: dict[str, Any]) -> int:
-    if "program" in order:
+def _run(order: _Order) -> int:
+    what = order.what
+    if "program" in what:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        program = order["program"]
+        program = what["program"]
         try:
-            os.execvpe(program[0], program, os.environ | order.get("environment", {}))
+            os.execvpe(program[0], program, os.environ | what.get("environment", {}))
         except OSError as error:
             print(f"cannot run {program[0]}: {error.strerror}", file=sys.stderr)
             return CANNOT_RUN
-    from peers.node import main
+    from peers import node
 
-    return main(order["argv"])
+    return node.main(what["argv"]) if order.arguments is None else node.live(order.arguments)
