@@ -55,9 +55,6 @@ class Namespaces:
     def __getitem__(self, name: str) -> Namespace:
         return self._by_name[name]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_name
-
     def make(self, name: str, settings: Mapping[str, str]) -> Namespace:
         """A new namespace with those settings below /proc/sys/net. Raises EmulationError."""
         try:
