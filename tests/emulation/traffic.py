@@ -34,7 +34,6 @@ def running(plan: Plan) -> Iterator[MininetEngine]:
 
 
 def namespaces(engine: MininetEngine) -> Namespaces:
-    assert engine.network is not None
     return engine.network.namespaces
 
 
