@@ -41,13 +41,17 @@ step() { # step TEXT COMMAND...: one line of progress; the command's output is s
   fi
 }
 
-stamped() { # stamped NAME HASH COMMAND...: the command is run unless it succeeded before with the same hash
-  local stamp=$venv/.stamps/$1 hash=$2
-  shift 2
-  [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && return
-  "$@"
+stamp() { # stamp NAME HASH
   mkdir -p "$venv/.stamps"
-  printf '%s\n' "$hash" >"$stamp"
+  printf '%s\n' "$2" >"$venv/.stamps/$1"
+}
+
+stamped() { # stamped NAME HASH COMMAND...: the command is run unless it succeeded before with the same hash
+  local name=$1 hash=$2
+  shift 2
+  [ "$(cat "$venv/.stamps/$name" 2>/dev/null)" = "$hash" ] && return
+  "$@"
+  stamp "$name" "$hash"
 }
 
 hash_of() { { printf '%s\n' "$venv" "$project" && cat "$@"; } | sha256sum | cut -d' ' -f1; }
@@ -142,5 +146,8 @@ cd "$project"
 if type apt-get >/dev/null 2>&1; then install_packages "${packages[@]}"; else check_without_apt; fi
 make_venv
 stamped "$requirements" "$(hash_of "$requirements" "$venv/pyvenv.cfg")" install_requirements "$requirements"
+if [ "$goal" = test ]; then # requirements-dev.txt holds all of requirements.txt, in the same versions
+  stamp requirements.txt "$(hash_of requirements.txt "$venv/pyvenv.cfg")"
+fi
 link_mininet
 stamped harness "$(hash_of pyproject.toml)" install_harness
