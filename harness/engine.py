@@ -74,7 +74,8 @@ class Engine(Protocol):
         """Notices that came until time `until`, returning as soon as there are some; [] when the time is reached."""
 
     def pressure(self) -> dict[str, float]:
-        """How busy the machine is: cpu_busy_pct, cpu_some_pct (PSI), late_p99_ms (shaper); {} if meaningless."""
+        """How busy the machine is: cpu_busy_pct, cpu_stolen_pct, cpu_some_pct (PSI), late_p99_ms (shaper); {} if
+        meaningless."""
 
     def finish(self) -> dict[str, Any]:
         """Stop capture and peers in order; statistics: link counters, unplanned drops, capture drops, ..."""

@@ -119,6 +119,7 @@ class _Conductor:
             seconds = round(now - begin, 3)
             self.phases.append({"name": name, "seconds": seconds})
             self.journal.event(round(now * 1e9), "", "phase", {"name": name, "seconds": seconds})
+            self.journal.flush()  # how far a run came is known even if it is killed in its next moment
             self.report({"phase": name, "state": "end", "seconds": seconds})
 
     def _calibrate(self) -> None:

@@ -182,6 +182,11 @@ def pressure(data: Dataset) -> Iterator[Check]:
         "late_p99_ms": ("shaper_late_ms", "median", "the delay lines let 99 % of packets go within {:.2f} ms"),
         "cpu_some_pct": ("cpu_waiting_pct", "mean", "some process waited for a processor {:.0f} % of the time"),
         "cpu_busy_pct": ("cpu_busy_pct", "mean", "processors busy {:.0f} % on average"),
+        "cpu_stolen_pct": (
+            "cpu_stolen_pct",
+            "mean",
+            "other guests of the same computer took {:.0f} % of its processors",
+        ),
     }
     for column, (name, summary, words) in wordings.items():
         if column in table and table[column].notna().any():

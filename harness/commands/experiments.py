@@ -71,12 +71,17 @@ def show_plan(arguments: Namespace) -> int:
 def run(arguments: Namespace) -> int:
     """Plan, carry out, judge, draw; the verdict is the exit status."""
     display = make_display("json" if arguments.json else arguments.progress)
+    run_dir = None
     try:
         run_dir = carry_out(arguments, display)
         if run_dir is None:
             print("interrupted before the timeline began: nothing was measured", file=sys.stderr)
             return UNDECIDED
         return _report(run_dir, display, quiet=arguments.json)
+    except KeyboardInterrupt:
+        if run_dir is None:
+            raise
+        raise KeyboardInterrupt(f"no report was drawn; `harness report {run_dir.path}` draws it") from None
     finally:
         display.close()
 
@@ -137,15 +142,11 @@ def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, displ
 
 
 def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:
-    """Raises KeyboardInterrupt that tells how to draw it again."""
     from harness.report import make_report
 
     display({"phase": "report", "state": "begin"})
     begin = datetime.now(timezone.utc)
-    try:
-        verdict = make_report(run_dir, lambda text: display({"say": text}))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"no report was drawn; `harness report {run_dir.path}` draws it") from None
+    verdict = make_report(run_dir, lambda text: display({"say": text}))
     seconds = (datetime.now(timezone.utc) - begin).total_seconds()
     display({"phase": "report", "state": "end", "seconds": round(seconds, 3)})
     display.close()

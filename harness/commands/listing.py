@@ -84,7 +84,7 @@ def _functions(functions: Mapping[str, Callable[..., object]]) -> Iterable[Row]:
 
 
 def topologies() -> Iterable[Row]:
-    from topologies import GENERATORS
+    from topologies.registry import GENERATORS
 
     return _functions(GENERATORS)
 

@@ -20,29 +20,31 @@ class Pressure:
     """Shares of time since the last call: how busy the processors were, and how long tasks waited for one."""
 
     def __init__(self) -> None:
-        self._busy, self._total = _jiffies()
+        self._busy, self._stolen, self._total = _jiffies()
         self._waited, self._at = _waited_us(), time.monotonic()
 
     def read(self) -> dict[str, float]:
-        """cpu_busy_pct, and cpu_some_pct (PSI: some task was waiting) where the kernel keeps it."""
+        """cpu_busy_pct, cpu_stolen_pct (by other guests of the same computer), and where the kernel keeps it
+        cpu_some_pct (PSI: some task was waiting)."""
         now = time.monotonic()
-        busy, total = _jiffies()
+        busy, stolen, total = _jiffies()
         waited = _waited_us()
         found = {}
         if total > self._total:
             found["cpu_busy_pct"] = round(100 * (busy - self._busy) / (total - self._total), 1)
+            found["cpu_stolen_pct"] = round(100 * (stolen - self._stolen) / (total - self._total), 1)
         if waited is not None and self._waited is not None and now > self._at:
             found["cpu_some_pct"] = round((waited - self._waited) / (now - self._at) / 1e4, 1)
-        self._busy, self._total, self._waited, self._at = busy, total, waited, now
+        self._busy, self._stolen, self._total, self._waited, self._at = busy, stolen, total, waited, now
         return found
 
 
-def _jiffies() -> tuple[int, int]:
-    """Busy and total time of all processors (man 5 proc: user nice system idle iowait irq softirq steal ...)."""
+def _jiffies() -> tuple[int, int, int]:
+    """Busy, stolen and total time of all processors (man 5 proc: user nice system idle iowait irq softirq steal ...)."""
     with _CPU.open() as lines:
         times = [int(word) for word in lines.readline().split()[1:9]]
     idle = times[3] + times[4]
-    return sum(times) - idle, sum(times)
+    return sum(times) - idle - times[7], times[7], sum(times)
 
 
 def _waited_us() -> int | None:

@@ -21,7 +21,7 @@ from harness.plan.workload import item_names, steps
 from harness.spec.load import Document
 from harness.spec.model import Expect, Spec
 from harness.spec.wording import did_you_mean
-from topologies import GENERATORS
+from topologies.registry import GENERATORS
 from topologies.model import ROUTER, Topology, TopologyError
 from topologies.paths import Routes
 

@@ -93,14 +93,17 @@ def machine(data: Dataset) -> Figure:
     from harness.plots.timeline import with_faults
 
     table = data.pressure[(data.pressure["t_s"] >= 0) & (data.pressure["t_s"] <= data.end_s)]
-    shares = {"cpu_busy_pct": "processors busy", "cpu_some_pct": "someone waits for a processor"}
+    shares = {
+        "cpu_busy_pct": "processors busy", "cpu_some_pct": "someone waits for a processor",
+        "cpu_stolen_pct": "taken by other guests",
+    }  # fmt: skip
     known = {name: label for name, label in shares.items() if name in table and table[name].notna().any()}
     late = "late_p99_ms" in table and table["late_p99_ms"].notna().any()
     if not known and not late:
         raise NothingToDraw("the engine does not load the machine: its clock is simulated")
     figure = new_figure(3.9 if known and late else 2.6)
     panels = with_faults(figure, data, int(bool(known)) + int(late))
-    for (name, label), colour, line in zip(known.items(), OVERLAY_COLOURS, ("-", "--"), strict=False):
+    for (name, label), colour, line in zip(known.items(), OVERLAY_COLOURS, ("-", "--", "-."), strict=False):
         panels[0].plot(table["t_s"], table[name], color=colour, linestyle=line, linewidth=1.5, label=label)
     if known:
         panels[0].set(ylim=(0, 100), ylabel="% of the time")
@@ -111,5 +114,5 @@ def machine(data: Dataset) -> Figure:
         panels[-1].set_ylabel("delay lines late,\nms (p99)")
     if known:
         handles, labels = panels[0].get_legend_handles_labels()
-        panels[-1].legend(handles, labels, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.35), handlelength=2.8)
+        panels[-1].legend(handles, labels, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.35), handlelength=2.8)
     return figure

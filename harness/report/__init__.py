@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from harness.engine import Say
@@ -22,6 +23,7 @@ def make_report(run_dir: RunDir, say: Say) -> Verdict:
     try:
         from harness.report.make import make
 
+        gc.freeze()  # half a million objects of the libraries need not be looked at again and again
         return make(run_dir, helper, say)
     finally:
         helper.close()

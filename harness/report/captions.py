@@ -112,6 +112,8 @@ def machine(data: Dataset) -> str:
     parts = []
     if "cpu_busy_pct" in table:
         parts.append(f"processors were busy {table['cpu_busy_pct'].mean():.0f} % of the time")
+    if "cpu_stolen_pct" in table and table["cpu_stolen_pct"].mean() >= 0.5:
+        parts.append(f"other guests of the same computer took {table['cpu_stolen_pct'].mean():.0f} %")
     if "late_p99_ms" in table:
         parts.append(
             f"delay lines let 99 % of packets go within {table['late_p99_ms'].median():.2f} ms of their moment"

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from harness.spec.model import Spec
 from peers.registry import PROTOCOLS
-from topologies import GENERATORS
+from topologies.registry import GENERATORS
 from topologies.build import LINK_CLASSES
 from topologies.graphs import GRAPHS
 from topologies.presets import PRESETS

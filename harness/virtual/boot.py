@@ -78,7 +78,7 @@ def run(
         arguments = [
             f"mem={memory_mib}M", f"um_seed={seed}", f"head_start={HEAD_START_S}",
             "time-travel=inf-cpu", f"time-travel-start={epoch_s - HEAD_START_S}000000000",
-            "rootfstype=hostfs", "rootflags=/", "rw", "init=/bin/sh", "con=null", "con0=null,fd:1", "panic=-1",
+            "rootfstype=hostfs", "rootflags=/", "rw", "init=/bin/sh", "con=null", "con0=null,fd:1", "quiet", "panic=-1",
             "dummy.numdummies=0", "ifb.numifbs=0", "uml_dir=/control/", "umid=kernel", "--", "/control/init",
         ]  # fmt: skip
         specification = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,9 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.records import RunDir
+
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 90.0  # a machine may be busy; none of these takes more than some seconds of an idle one
+DEADLINE_S = 180.0  # a machine may be busy; none of these takes more than some seconds of an idle one
 MARK = "HARNESS_TEST_MARK"
+# As the console script does it: what lies in the user's own directory is not looked at.
+ENTER = f"import sys; sys.path[0] = {str(ROOT)!r}; from harness.cli import main; sys.exit(main())"
 KINDS = ("net", "mnt", "pid", "uts", "ipc", "user")
 
 SPEC = """\
@@ -53,8 +58,8 @@ class Command:
     ) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
-        settings = {"PYTHONPATH": str(ROOT), MARK: self.mark, **(environment or {})}
-        command = [*prefix, sys.executable, "-W", "error", "-m", "harness", *map(str, arguments)]
+        settings = {MARK: self.mark, **(environment or {})}
+        command = [*prefix, sys.executable, "-c", ENTER, *map(str, arguments)]
         self.process = subprocess.Popen(
             command, cwd=folder, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -79,6 +84,11 @@ class Command:
         for line in self.process.stdout:
             yield json.loads(line)
 
+    def status(self) -> int:
+        """Its exit status, for one whose output was read while it came."""
+        self.finish()
+        return self.process.returncode
+
     def reach(self, phase: str, ticks: int = 0) -> None:
         """Wait until that phase has begun, and so many ticks of its clock after that."""
         reached, left = False, ticks
@@ -99,6 +109,20 @@ class Command:
                 if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
                     found[int(folder.name)] = (folder / "comm").read_text().strip()
         return found
+
+    def process_named(self, name: str) -> int:
+        return next(pid for pid, found in self.processes().items() if found == name)
+
+    def await_pending(self, pid: int, number: signal.Signals) -> None:
+        """Wait until that signal has come to a process that is stopped and cannot take it."""
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            status = Path(f"/proc/{pid}/status").read_text()
+            (pending,) = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith("ShdPnd"))
+            if pending >> (number - 1) & 1:
+                return
+            time.sleep(0.01)  # the kernel tells nobody
+        raise AssertionError(f"{number.name} never came")
 
     def namespaces(self) -> set[str]:
         """The namespaces of its processes that are not ours."""
@@ -128,4 +152,14 @@ def namespaces_of(pid: str) -> set[str]:
     for kind in KINDS:
         with suppress(OSError):
             found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
+    return found
+
+
+def run_dirs(folder: Path) -> list[RunDir]:
+    """The run directories below folder/results, oldest first."""
+    return [RunDir(path) for path in sorted(folder.glob("results/*/*")) if not path.is_symlink()]
+
+
+def the_run(folder: Path) -> RunDir:
+    (found,) = run_dirs(folder)
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from topologies import GENERATORS
+from topologies.registry import GENERATORS
 from topologies.model import HOST, PERFECT, ROUTER, SWITCH, Impairment, Topology, TopologyError
 from topologies.paths import components
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from topologies import GENERATORS
+from topologies.registry import GENERATORS
 from topologies.geography import great_circle_km, propagation_ms
 from topologies.model import HOST, ROUTER, Impairment, Topology, TopologyError
 from topologies.paths import components, delay_ms, path

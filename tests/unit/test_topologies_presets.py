@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from topologies import GENERATORS
+from topologies.registry import GENERATORS
 from topologies.model import PERFECT, Impairment
 from topologies.presets import PRESETS
 
