@@ -21,9 +21,9 @@ from harness.plan.workload import item_names, steps
 from harness.spec.load import Document
 from harness.spec.model import Expect, Spec
 from harness.spec.wording import did_you_mean
-from topologies.registry import GENERATORS
 from topologies.model import ROUTER, Topology, TopologyError
 from topologies.paths import Routes
+from topologies.registry import GENERATORS
 
 
 def make_plan(spec: Spec, document: Document) -> Plan:

@@ -10,10 +10,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from harness.spec.model import Spec
 from peers.registry import PROTOCOLS
-from topologies.registry import GENERATORS
 from topologies.build import LINK_CLASSES
 from topologies.graphs import GRAPHS
 from topologies.presets import PRESETS
+from topologies.registry import GENERATORS
 
 SHIPPED = Path(__file__).with_name("spec.schema.json")
 _TYPES: dict[Any, str] = {int: "integer", float: "number", bool: "boolean", str: "string", NoneType: "null"}

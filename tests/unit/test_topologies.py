@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from topologies.registry import GENERATORS
 from topologies.model import HOST, PERFECT, ROUTER, SWITCH, Impairment, Topology, TopologyError
 from topologies.paths import components
+from topologies.registry import GENERATORS
 
 UP, DOWN = Impairment(delay_ms=1), Impairment(delay_ms=2)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from topologies.registry import GENERATORS
 from topologies.geography import great_circle_km, propagation_ms
 from topologies.model import HOST, ROUTER, Impairment, Topology, TopologyError
 from topologies.paths import components, delay_ms, path
+from topologies.registry import GENERATORS
 
 
 def by_distance(link_class: str, distance_km: float | None) -> tuple[Impairment, Impairment]:

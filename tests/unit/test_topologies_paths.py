@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topologies.registry import GENERATORS
 from topologies.model import HOST, ROUTER, SWITCH, Impairment, Link, Node, Topology, TopologyError, symmetric
 from topologies.paths import PER_HOP_NS, components, delay_ms, length_ns, path, routes
+from topologies.registry import GENERATORS
 from topologies.switching import Step
 
 

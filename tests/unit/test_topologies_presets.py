@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from topologies.registry import GENERATORS
 from topologies.model import PERFECT, Impairment
 from topologies.presets import PRESETS
+from topologies.registry import GENERATORS
 
 WANTED = {
     "lan", "wifi", "dsl", "cable", "fibre", "mobile-3g", "mobile-4g", "mobile-5g", "satellite-geo", "satellite-leo",
