@@ -64,6 +64,6 @@ THRESHOLDS = {
         90.0, NEVER, "%", "mean load of all processors: peers may wait for each other; what that does, the delays show"
     ),
     "cpu_stolen_pct": Threshold(
-        25.0, NEVER, "%", "time in which the machine, itself a guest, was not let run: everything in it stands still then"
+        25.0, NEVER, "%", "time in which the machine, itself a guest, was not let run: all in it stands still then"
     ),
 }  # fmt: skip

@@ -40,7 +40,7 @@ class Pressure:
 
 
 def _jiffies() -> tuple[int, int, int]:
-    """Busy, stolen and total time of all processors (man 5 proc: user nice system idle iowait irq softirq steal ...)."""
+    """Busy, stolen and total time of all processors (man 5 proc: user nice system idle iowait irq softirq steal)."""
     with _CPU.open() as lines:
         times = [int(word) for word in lines.readline().split()[1:9]]
     idle = times[3] + times[4]
