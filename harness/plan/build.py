@@ -41,7 +41,7 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,
         network=NetworkPlan(**spec.network.model_dump()),
-        nodes=nodes.plan(), links=link_plans(topology), peers=peers, items=item_names(spec.items),
+        nodes=nodes.plan(), links=link_plans(topology), peers=peers, items=item_names(spec.items.count),
         timeline=_timeline(steps(spec, document, hosts, peers), faults), faults=faults, probes=probes,
         capture=_capture(spec, document, topology, hosts),
         expectations=tuple(_expectation(e, i, spec, document) for i, e in enumerate(spec.expect)),

@@ -171,15 +171,37 @@ class Lookup(Strict):
     popularity: str = "uniform"
 
 
+class Download(Strict):
+    """Hosts fetch items that they do not hold; `each`: every host every item, once."""
+
+    by: Selector = ["all"]
+    popularity: str = "uniform"
+    each: bool = False
+
+
+class Broadcast(Strict):
+    """Hosts send messages of `size` to all peers."""
+
+    by: Selector = ["all"]
+    size: Bytes = 1000
+
+
 class Workload(When):
     """Operations, asked of every overlay alike: `rate` is a Poisson process, `count` spreads that many evenly."""
 
-    VERBS: ClassVar[tuple[str, ...]] = ("publish", "lookup")
+    VERBS: ClassVar[tuple[str, ...]] = ("publish", "lookup", "download", "broadcast")
     publish: Publish | None = None
     lookup: Lookup | None = None
+    download: Download | None = None
+    broadcast: Broadcast | None = None
     rate: Hertz | None = None
     count: int | None = Field(None, ge=1)
     overlays: Selector | None = None
+
+    @property
+    def by(self) -> list[str]:
+        """The hosts that operate."""
+        return next(part.by for part in (self.publish, self.lookup, self.download, self.broadcast) if part)
 
 
 class Partition(Strict):
@@ -264,6 +286,19 @@ class Expect(Strict):
         return self
 
 
+class Items(Strict):
+    """What is published, looked up and downloaded: how many, and how large each is (downloads need a size)."""
+
+    count: int = Field(ge=0)
+    size: Bytes | None = Field(None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        """`items: 20` stands for `items: {count: 20}`."""
+        return data if isinstance(data, dict) else {"count": data}
+
+
 class Spec(Strict):
     """A whole experiment."""
 
@@ -275,7 +310,7 @@ class Spec(Strict):
     links: dict[str, LinkClass] = {}
     network: Network = Field(default_factory=lambda: Network.model_validate({}))
     overlays: dict[str, Overlay] = Field(min_length=1)
-    items: int = Field(0, ge=0)
+    items: Items = Field(default_factory=lambda: Items(count=0))
     workload: list[Workload] = []
     faults: list[FaultEntry] = []
     capture: Capture | Literal["none"] = Field(default_factory=lambda: Capture.model_validate({}))
