@@ -133,6 +133,28 @@ def load_spec(path: Path, settings: Sequence[str] = ()) -> tuple[Spec, Document]
         raise SpecError("\n".join(messages)) from error
 
 
+def put(data: Any, path: str, value: Any) -> None:
+    """Set what stands at a dotted path in a document's data. Raises SpecError."""
+    names = path.replace("[", ".[").split(".")
+    parts = [int(name[1:-1]) if re.fullmatch(r"\[\d+\]", name) else name for name in names]
+    at = data
+    for depth, part in enumerate(parts):
+        last = depth == len(parts) - 1
+        where = dotted(parts[: depth + 1])
+        if isinstance(part, int) and not (isinstance(at, list) and part < len(at)):
+            raise SpecError(f"{where} does not exist")
+        if isinstance(part, str) and not isinstance(at, dict):
+            raise SpecError(f"{dotted(parts[:depth])} is a {_kind(at)} and has no key {part!r}")
+        if last:
+            at[part] = value
+        elif isinstance(part, str):
+            at = at.setdefault(part, {})
+            if at is None:
+                raise SpecError(f"{where} is empty")
+        else:
+            at = at[part]
+
+
 def _set(document: Document, setting: str) -> None:
     path, separator, text = setting.partition("=")
     if not separator or not path:
@@ -142,24 +164,10 @@ def _set(document: Document, setting: str) -> None:
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or error
         raise SpecError(f"--set {setting!r}: the value is not YAML: {problem}") from error
-    names = path.replace("[", ".[").split(".")
-    parts = [int(name[1:-1]) if re.fullmatch(r"\[\d+\]", name) else name for name in names]
-    at = document.data
-    for depth, part in enumerate(parts):
-        last = depth == len(parts) - 1
-        where = dotted(parts[: depth + 1])
-        if isinstance(part, int) and not (isinstance(at, list) and part < len(at)):
-            raise SpecError(f"--set {setting!r}: {where} does not exist in {document.path}")
-        if isinstance(part, str) and not isinstance(at, dict):
-            raise SpecError(f"--set {setting!r}: {dotted(parts[:depth])} is a {_kind(at)} and has no key {part!r}")
-        if last:
-            at[part] = value
-        elif isinstance(part, str):
-            at = at.setdefault(part, {})
-            if at is None:
-                raise SpecError(f"--set {setting!r}: {where} is empty in {document.path}")
-        else:
-            at = at[part]
+    try:
+        put(document.data, path, value)
+    except SpecError as error:
+        raise SpecError(f"--set {setting!r}: {error} in {document.path}") from error
 
 
 def _kind(value: object) -> str:

@@ -299,6 +299,26 @@ class Items(Strict):
         return data if isinstance(data, dict) else {"count": data}
 
 
+class Sweep(Strict):
+    """What is varied from run to run: every combination of the grid, for each row of `paired` and each variant."""
+
+    grid: dict[str, list[Any]] = Field({}, description="path in this document: its values")
+    paired: list[dict[str, Any]] = Field([], description="rows of {path: value} that are set together")
+    variants: dict[str, dict[str, Any]] = Field(
+        {}, description="name: {path: value}; the first is what others are held against"
+    )
+    metrics: list[str] = Field([], description="what tables and figures show first; see `harness list metrics`")
+
+    @model_validator(mode="after")
+    def _something(self) -> Sweep:
+        if not (self.grid or self.paired or self.variants):
+            raise ValueError("a sweep needs 'grid', 'paired' or 'variants'")
+        empty = [path for path, values in self.grid.items() if not values]
+        if empty:
+            raise ValueError(f"there is no value to try for {', '.join(empty)}")
+        return self
+
+
 class Spec(Strict):
     """A whole experiment."""
 
@@ -316,6 +336,10 @@ class Spec(Strict):
     capture: Capture | Literal["none"] = Field(default_factory=lambda: Capture.model_validate({}))
     expect: list[Expect] = []
     ready_timeout: Seconds = 30.0
+    repeat: int = Field(
+        1, ge=1, description="how often `harness sweep` runs each variant, with seeds one after another"
+    )
+    sweep: Sweep | None = None
 
     @field_validator("duration")
     @classmethod
