@@ -88,6 +88,20 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     _spec_arguments(run)
     _engine_arguments(run)
     _progress_arguments(run)
+    sweep = _verb(verbs, "sweep", "run a spec's variants and repetitions; what was done before is not done again")
+    _spec_arguments(sweep)
+    _engine_arguments(sweep)
+    sweep.add_argument("--repeat", type=int, metavar="N", help="repetitions of each variant (default: the spec's)")
+    sweep.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at the same time (default: processors; real clock: 1)"
+    )
+    sweep.add_argument(
+        "--until", metavar="GOAL", help='add repetitions until "ci(success_rate of dht)<0.02", or "...<5%%" of the mean'
+    )
+    sweep.add_argument(
+        "--most", type=int, default=100, metavar="N", help="with --until: no more repetitions than these"
+    )
+    _progress_arguments(sweep)
     validate = _verb(verbs, "validate", "check a spec, down to its last fault, without running it")
     _spec_arguments(validate)
     plan = _verb(verbs, "plan", "print the resolved plan: addresses, links, command lines, timeline")
@@ -134,6 +148,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
         verb = {"run": experiments.run, "validate": experiments.validate, "plan": experiments.show_plan}
         return verb.get(arguments.verb, experiments.report)(arguments)
+    if arguments.verb == "sweep":
+        from harness.commands import sweeping
+
+        return sweeping.sweep(arguments)
     if arguments.verb in ("compare", "verify"):
         from harness.commands import comparing
 

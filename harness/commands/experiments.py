@@ -27,6 +27,9 @@ def planned(arguments: Namespace) -> tuple[Plan, str]:
         settings.append(f"seed={arguments.seed}")
     path = Path(arguments.spec)
     spec, document = load_spec(path, settings)
+    if spec.sweep or spec.repeat > 1:
+        advice = "`harness sweep` runs them all; `--set sweep=null --set repeat=1` makes one run of it"
+        raise document.fail(("sweep",) if spec.sweep else ("repeat",), f"this spec asks for several runs: {advice}")
     plan = make_plan(spec, document)
     _check_metrics(plan)
     if plan.capture and plan.capture.filter:
@@ -86,10 +89,13 @@ def run(arguments: Namespace) -> int:
         display.close()
 
 
-def carry_out(arguments: Namespace, display: Display) -> RunDir | None:
-    """One run from spec to run directory, not yet judged; None when it was interrupted before anything was measured."""
+def carry_out(arguments: Namespace, display: Display, run_dir: RunDir | None = None) -> RunDir | None:
+    """One run from spec to run directory, not yet judged; None when it was interrupted before anything was measured.
+
+    Without a `run_dir` a new one is made below `results_root`.
+    """
     plan, text = planned(arguments)
-    run_dir = new_run_dir(Path(arguments.results_root), plan.name)
+    run_dir = run_dir or new_run_dir(Path(arguments.results_root), plan.name)
     engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
     manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
     _write_beginnings(run_dir, plan, text, manifest)

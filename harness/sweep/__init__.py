@@ -1,1 +1,1 @@
-"""Many runs of one experiment: cells of a sweep, repeated with paired seeds, resumed where they were left, tabulated."""
+"""Many runs of one experiment: cells of a sweep, repeated with paired seeds, resumed, tabulated."""

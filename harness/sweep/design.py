@@ -1,4 +1,4 @@
-"""What a sweep consists of: variants of a spec, each repeated with the same seeds, each cell with an address of its own.
+"""What a sweep consists of: variants of a spec, each repeated with the same seeds, each cell with its own address.
 
 A cell's address is a hash of what its outcome depends on: the document as changed, the seed, engine and clock, and the
 sources of the harness. Whoever has the directory of that address need not run the cell again.

@@ -1,0 +1,73 @@
+"""One cell, from its order to its numbers, in this process; what a worker does again and again."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.records import RunDir, write_json
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is told: plain data, so that it can go to another process or machine."""
+
+    spec: str  # a path
+    settings: tuple[str, ...]
+    seed: int
+    run_dir: str
+    engine: str = "mininet"
+    clock: str = "real"
+    memory: str = "4G"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an order: `problem` is "" unless the cell could not be run."""
+
+    run_dir: str
+    seconds: float
+    verdict: str
+    outcome: str
+    problem: str = ""
+
+
+def run_cell(order: Order) -> Result:
+    """Run it, make its tables, metrics and verdict; figures are for `harness report`. Never raises HarnessError."""
+    begin = time.monotonic()
+    run_dir = RunDir(Path(order.run_dir))
+    try:
+        verdict, outcome = _run(order, run_dir)
+        problem = ""
+    except HarnessError as error:
+        verdict, outcome, problem = "", "", str(error)
+    return Result(order.run_dir, time.monotonic() - begin, verdict, outcome, problem)
+
+
+def _run(order: Order, run_dir: RunDir) -> tuple[str, str]:
+    from harness.analysis import dataset
+    from harness.analysis.summary import summarise
+    from harness.analysis.verdict import judge
+    from harness.commands.experiments import carry_out
+    from harness.display import NoDisplay
+
+    arguments = Namespace(
+        spec=order.spec, set=list(order.settings), seed=order.seed, engine=order.engine, clock=order.clock,
+        memory=order.memory, build_kernel=False,
+    )  # fmt: skip
+    if carry_out(arguments, NoDisplay(), run_dir) is None:
+        raise HarnessError("it was interrupted before anything was measured")
+    data = dataset.build(run_dir)
+    data.write()
+    verdict = judge(data)
+    write_json(run_dir.metrics, summarise(data))
+    write_json(run_dir.verdict, verdict.to_json())  # last: a cell that has it is done
+    return verdict.verdict, verdict.outcome
+
+
+def as_data(value: Order | Result) -> dict[str, Any]:
+    return vars(value)
