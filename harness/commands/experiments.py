@@ -15,6 +15,7 @@ from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError, SpecErr
 from harness.manifest import first_manifest
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
+from harness.programs import check_programs
 from harness.records import RunDir, read_json, read_lines, write_json
 from harness.spec import load_spec
 from harness.spec.effective import effective_text
@@ -51,6 +52,7 @@ def _check_metrics(plan: Plan) -> None:
 
 def validate(arguments: Namespace) -> int:
     plan, _ = planned(arguments)
+    check_programs(plan)
     commands = sum(1 for step in plan.timeline if step.do == "command")
     hosts = sum(1 for node in plan.nodes if node.kind == "host")
     print(
@@ -95,6 +97,7 @@ def carry_out(arguments: Namespace, display: Display, run_dir: RunDir | None = N
     Without a `run_dir` a new one is made below `results_root`.
     """
     plan, text = planned(arguments)
+    check_programs(plan)
     run_dir = run_dir or new_run_dir(Path(arguments.results_root), plan.name)
     engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
     manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])

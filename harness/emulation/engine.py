@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness import capture
@@ -111,7 +112,8 @@ class MininetEngine:
             namespace = self.network.namespaces[peer.host].descriptor
             restart = self._starts[name] = self._starts.get(name, -1) + 1
             again = ["--restart", str(restart)] if restart else []
-            self.processes.start(name, peer.host, namespace, {"argv": [*peer.argv, *again]}, disk)
+            order = {"foreign": asdict(peer.command)} if peer.command else {"argv": [*peer.argv, *again]}
+            self.processes.start(name, peer.host, namespace, order, disk)
 
     def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
         return self.processes.command(peer, {"op": op, "verb": verb, **args})

@@ -35,6 +35,7 @@ class Process:
     peer: str
     commands: int  # its standard input
     events: int  # its standard output; -1 when closed
+    group: bool = False  # a program of others runs beside our shell: what stops or kills one must reach both
     pid: int = 0
     line: bytes = b""  # what was read of a line that has not ended
     unsent: bytearray = field(default_factory=bytearray)
@@ -56,7 +57,10 @@ class Processes:
     # ---- start, command, signal ----
 
     def start(self, peer: str, host: str, namespace: int, order: dict[str, Any], disk: str) -> None:
-        """Start a peer in a host. `order` has "argv" of a peer of ours or "program" of any. Raises EmulationError."""
+        """Start a peer in a host. Raises EmulationError.
+
+        `order` has "argv" of a peer of ours, "foreign" (a description for peers.program) or "program", which is bare.
+        """
         if peer in self.running:
             self._await_exit([peer], EXIT_TIMEOUT_S)
             if peer in self.running:
@@ -79,7 +83,8 @@ class Processes:
                 os.close(descriptor)
         os.set_blocking(command_write, False)
         os.set_blocking(event_read, False)
-        process = self.running[peer] = self.by_descriptor[event_read] = Process(peer, command_write, event_read)
+        process = Process(peer, command_write, event_read, group="foreign" in order)
+        self.running[peer] = self.by_descriptor[event_read] = process
         self.epoll.register(process.events, select.EPOLLIN)
         self.started += 1
 
@@ -128,7 +133,7 @@ class Processes:
         if not process.pid:
             raise EmulationError(f"cannot signal {peer}: it was not started within {EXIT_TIMEOUT_S:g} s")
         if peer in self.running:
-            _kill(process.pid, number)
+            _kill(process, number)
 
     def state(self, peer: str) -> str:
         """ "running", "paused" or "gone", as the kernel says."""
@@ -147,12 +152,12 @@ class Processes:
         self.pump_until(lambda: all(process.pid for process in self.running.values()), grace_s)  # some have just begun
         for process in self.running.values():
             if process.pid:
-                _kill(process.pid, signal.SIGTERM)
-                _kill(process.pid, signal.SIGCONT)
+                _kill(process, signal.SIGTERM)
+                _kill(process, signal.SIGCONT)
         self._await_exit(list(self.running), grace_s)
         left = [process for process in self.running.values() if process.pid]
         for process in left:
-            _kill(process.pid, signal.SIGKILL)
+            _kill(process, signal.SIGKILL)
         self._await_exit([process.peer for process in left], EXIT_TIMEOUT_S)
         return len(left)
 
@@ -271,7 +276,13 @@ class Processes:
         os.waitpid(self.warm_pid, 0)
 
 
-def _kill(pid: int, number: int) -> None:
-    """Send a signal; a process that has just ended by itself needs none, and its end is about to be reported."""
+def _kill(process: Process, number: int) -> None:
+    """Send a signal; a process that has just ended by itself needs none, and its end is about to be reported.
+
+    TERM goes to our shell alone, which ends its program in the program's own way.
+    """
     with suppress(ProcessLookupError):
-        os.kill(pid, number)
+        if process.group and number != signal.SIGTERM:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid, number)

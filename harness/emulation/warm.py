@@ -3,7 +3,7 @@
 Starting Python and importing takes tens of milliseconds a peer, a fork of a process that has done it well under one.
 It speaks over a socket that keeps message boundaries; descriptors of a new peer travel with the order:
 
-    to it    {"peer", "host", "argv" | "program", "disk"}  + namespace, standard input, output, error
+    to it    {"peer", "host", "argv" | "foreign" | "program", "disk"}  + namespace, standard input, output, error
     from it  {"peer", "pid"}          it has been forked
              {"peer", "status", "t_ns"}   it has ended: as of waitpid, negative for a signal
 """
@@ -189,6 +189,10 @@ def _run(order: _Order) -> int:
         except OSError as error:
             print(f"cannot run {program[0]}: {error.strerror}", file=sys.stderr)
             return CANNOT_RUN
+    if "foreign" in what:
+        from peers import program as foreign
+
+        return foreign.main(what["foreign"])
     from peers import node
 
     return node.main(what["argv"]) if order.arguments is None else node.live(order.arguments)

@@ -178,7 +178,13 @@ def topology_of(plan: Plan) -> Topology:
 
 
 def refuse_unmodelled(plan: Plan) -> None:
-    """Raises EmulationError for impairments that this network does not model."""
+    """Raises EmulationError for programs of others, and for impairments that this network does not model."""
+    for peer in plan.peers:
+        if peer.command is not None:
+            raise EmulationError(
+                f"peer {peer.name} is the program {peer.command.program[0]}; engine memory runs our own peers only: "
+                "use --engine mininet, with --clock virtual if you like"
+            )
     for link in plan.links:
         for way in (link.ab, link.ba):
             if replace(way, duplicate_pct=0.0, corrupt_pct=0.0) != way:

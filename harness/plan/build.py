@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.faults import Fault
 from harness.plan.faults import FaultPlanner
+from harness.plan.items import item_names
 from harness.plan.links import LinkShaper
 from harness.plan.model import CapturePlan, Expectation, NetworkPlan, PeerPlan, Plan, ProbePair, Step
 from harness.plan.nodes import NodePlanner, link_plans
@@ -17,7 +18,7 @@ from harness.plan.overlays import check_parameters, peer_plans
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.witnesses import Witnesses, without_contradicted
-from harness.plan.workload import item_names, steps
+from harness.plan.workload import steps
 from harness.spec.load import Document
 from harness.spec.model import Expect, Spec
 from harness.spec.wording import did_you_mean

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from harness.faults import Fault
+from harness.plan.command import CommandPlan
 from topologies.model import Impairment
 
 FORMAT = 1
@@ -88,6 +89,7 @@ class PeerPlan:
     wave: int  # peers of wave 0 are ready before those of wave 1 are started, and so on
     trace: bool = True
     expected_final_state: Literal["running", "exited", "any"] = "running"
+    command: CommandPlan | None = None  # a program of others in the place of this peer
 
     @property
     def argv(self) -> list[str]:

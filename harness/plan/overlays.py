@@ -8,7 +8,9 @@ from dataclasses import MISSING, Field, fields
 from random import Random
 from typing import Any, get_type_hints
 
+from harness.plan.command import CommandPlan
 from harness.plan.model import PeerPlan
+from harness.plan.programs import ProgramPlanner
 from harness.plan.seeds import number, stream
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.spec.load import Document
@@ -63,7 +65,10 @@ class _Builder:
             if role not in self.roles:
                 message = f"protocol {self.overlay.protocol} has no role {role!r}{did_you_mean(role, self.roles)}"
                 raise self.document.fail((*place, "role"), message)
-            options = self._options(role, group, place)
+            options = self._options(role, group, place) if group.command is None else {}
+            if group.command is not None and group.options:
+                message = "a program takes no options of the protocol; give it 'arguments'"
+                raise self.document.fail((*place, "options"), message)
             try:
                 chosen = select(group.on, self.hosts, rng)
             except SelectionError as error:
@@ -80,9 +85,19 @@ class _Builder:
                 listen=listens[name], bootstrap=tuple(known[name]), options=options,
                 seed=number(self.spec.seed, "peer", name), wave=self._wave(role, index), trace=self.overlay.trace,
                 expected_final_state=group.expected_final_state,
+                command=self._command(group, name, host, listens[name], known[name]),
             )
             for index, (name, host, role, group, options) in enumerate(drafts)
         ]  # fmt: skip
+
+    def _command(
+        self, group: PeerGroup, name: str, host: str, listen: str, bootstrap: Sequence[str]
+    ) -> CommandPlan | None:
+        if group.command is None:
+            return None
+        place = (*self.place, "peers", next(i for i, other in enumerate(self.overlay.peers) if other is group))
+        seed = number(self.spec.seed, "peer", name)
+        return ProgramPlanner(self.spec, self.document, place, name, host, listen, bootstrap, seed).plan(group.command)
 
     def _free_listens(
         self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], taken: Mapping[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from harness.plan.model import Plan, Step
+from harness.plan.model import PeerPlan, Plan, Step
 from topologies.model import Impairment
 
 
@@ -14,12 +14,16 @@ def plan_text(plan: Plan) -> str:
         f"{plan.name}, seed {plan.seed}, {plan.duration_s:g} s",
         "nodes\n" + _lines(_nodes(plan)),
         "links (a -> b | b -> a)\n" + _lines(_links(plan)),
-        "peers\n" + _lines(f"{p.name:24} python3 -m peers {shlex.join(p.argv)}" for p in plan.peers),
+        "peers\n" + _lines(f"{p.name:24} {_command(p)}" for p in plan.peers),
         "timeline\n" + _lines(_step(plan, step) for step in plan.timeline),
     ]
     if plan.expectations:
         sections.append("expected\n" + _lines(expectation.text for expectation in plan.expectations))
     return "\n\n".join(sections)
+
+
+def _command(peer: PeerPlan) -> str:
+    return shlex.join(peer.command.program) if peer.command else f"python3 -m peers {shlex.join(peer.argv)}"
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.plan.draws import Draw, Holders, Operation
+from harness.plan.items import item_names
 from harness.plan.model import PeerPlan, Step
 from harness.plan.overlays import core_of
 from harness.plan.seeds import stream
 from harness.plan.selectors import Universe
 from harness.spec.load import Document
 from harness.spec.model import Spec
-
-
-def item_names(count: int) -> tuple[str, ...]:
-    width = len(str(count))
-    return tuple(f"item{number:0{width}d}" for number in range(1, count + 1))
 
 
 def steps(spec: Spec, document: Document, hosts: Universe, peers: Sequence[PeerPlan]) -> list[Step]:
@@ -48,6 +44,6 @@ def _serving(peers: Sequence[PeerPlan]) -> Mapping[tuple[str, str, str], str]:
     """(overlay, host, verb) -> the first peer there that understands the verb."""
     serving: dict[tuple[str, str, str], str] = {}
     for peer in peers:
-        for verb in core_of(peer).verbs:
+        for verb in peer.command.served if peer.command else core_of(peer).verbs:
             serving.setdefault((peer.overlay, peer.host, verb), peer.name)
     return serving

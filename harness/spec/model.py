@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from harness.spec.command import PeerCommand
 from harness.spec.units import (
     Bytes,
     DelayDraw,
@@ -93,6 +94,7 @@ class PeerGroup(Strict):
     on: Selector
     role: str | None = None
     options: dict[str, Any] = {}
+    command: PeerCommand | None = Field(None, description="a program of others instead of a peer of ours")
     expected_final_state: Literal["running", "exited", "any"] = "running"
 
 
