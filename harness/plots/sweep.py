@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.plots.style import (
-    FAINT,
     INK,
     OVERLAY_COLOURS,
     OVERLAY_LINES,
@@ -47,10 +46,11 @@ def draw(metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame, ce
     with style():
         figure = _lines(rows, points, factors, axis) if axis else _rows(rows, points)
         axes = figure.axes[0]
-        axes.set_title(metric.replace("_", " "))
-        runs = int(rows["n"].max())
-        figure.text(0.995, 0.004, f"{what} Bars: 95 % interval of the mean of {runs} runs.",
-                    ha="right", va="bottom", fontsize=8, color=FAINT)  # fmt: skip
+        axes.set_title(metric.replace("_", " "), pad=20)
+        text = f"{what} Bars: 95 % interval of the mean of {int(rows['n'].max())} runs; dots: runs."
+        axes.annotate(
+            text, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=INK
+        )
     return figure
 
 
@@ -88,15 +88,19 @@ def _lines(rows: pd.DataFrame, points: pd.DataFrame, factors: pd.DataFrame, axis
     axes = figure.add_subplot()
     names = list(dict.fromkeys(rows["series"]))[:MOST_SERIES]
     looks = zip(cycle(OVERLAY_COLOURS), cycle(OVERLAY_LINES), cycle(OVERLAY_MARKERS), strict=False)
-    for name, (colour, line, marker) in zip(names, looks, strict=False):
+    ticks = sorted(axis.places.values())
+    step = (ticks[-1] - ticks[0]) / 150  # bars of several series at the same place stay apart
+    for rank, (name, (colour, line, marker)) in enumerate(zip(names, looks, strict=False)):
         own = rows[rows["series"] == name].sort_values("x")
         single = points[points["series"] == name]
-        axes.plot(single["x"], single["value"], ".", color=colour, alpha=0.25, markersize=4)
+        shift = step * (rank - (len(names) - 1) / 2)
+        axes.plot(single["x"] + shift, single["value"], ".", color=colour, alpha=0.35, markersize=5)
         half = (own["high"] - own["low"]).fillna(0) / 2
-        axes.errorbar(own["x"], own["mean"], yerr=half, color=colour, linestyle=line, marker=marker, markersize=5,
-                      linewidth=1.6, capsize=3, label=name)  # fmt: skip
+        axes.errorbar(own["x"] + shift, own["mean"], yerr=half, color=colour, linestyle=line, marker=marker,
+                      markersize=5, linewidth=1.6, capsize=3, label=name)  # fmt: skip
     unit = f", {axis.unit}" if axis.unit else ""
     axes.set_xlabel(f"{axis.factor}{unit}")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     _legend(axes, len(names))
     tidy(axes)
     return figure

@@ -30,15 +30,19 @@ ADDRESS_DIGITS = 16
 
 @dataclass(frozen=True)
 class Variant:
-    """One set of changes to the spec: `factors` maps each swept path (or "variant") to its value."""
+    """One set of changes to the spec: `factors` maps each swept path (or "name") to its value."""
 
     factors: dict[str, Any]
     changes: dict[str, Any]
 
     @property
     def label(self) -> str:
-        """ "hosts=20 ttl=5": the last words of the paths."""
-        return " ".join(f"{path.rpartition('.')[2]}={_shown(value)}" for path, value in self.factors.items()) or "base"
+        """ "wide hosts=20 ttl=5": its name, and the last words of the paths."""
+        words = (
+            str(value) if path == "name" else f"{path.rpartition('.')[2]}={_shown(value)}"
+            for path, value in self.factors.items()
+        )  # fmt: skip
+        return " ".join(words) or "base"
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def _variants(sweep: Sweep | None, document: Document) -> list[Variant]:
     """Every combination of the grid, for each row of `paired` and each named variant."""
     if sweep is None:
         return [Variant({}, {})]
-    named: list[Variant] = [Variant({"variant": name}, changes) for name, changes in sweep.variants.items()]
+    named: list[Variant] = [Variant({"name": name}, changes) for name, changes in sweep.variants.items()]
     rows = [Variant(row, row) for row in sweep.paired]
     grid = [Variant(dict(zip(sweep.grid, values, strict=True)), {}) for values in product(*sweep.grid.values())]
     parts = [
