@@ -22,6 +22,7 @@ PHASES = {
     "finish": "stopping",
     "report": "analysing and drawing",
 }
+DONE = {"lookup": "found", "download": "downloaded", "broadcast": "sent"}  # what became of operations that ended well
 
 
 class Display(Protocol):
@@ -157,7 +158,8 @@ def tick_line(tick: dict[str, Any]) -> str:
         return f"{tick['ready']} of {tick['peers']} peers ready"
     left = max(0.0, tick["duration_s"] - tick["t_s"])
     text = f"{tick['t_s']:.0f} of {tick['duration_s']:.0f} s, {left:.0f} s left, {tick['ready']} peers up"
-    text += f", {tick['ended']} of {tick['operations']} operations done, {tick['good']} found"
+    text += f", {tick['ended']} of {tick['operations']} operations done"
+    text += "".join(f", {tick['verbs'][verb][0]} {did}" for verb, did in DONE.items() if verb in tick["verbs"])
     if "ratio" in tick:
         text += f", {tick['ratio']:.1f} x real time"
     return text

@@ -11,6 +11,8 @@ from typing import Any
 
 from harness.errors import RecordError
 
+AGAIN = "again"  # begins the ops by which a restarted peer shares again what it had: again1.17.dht
+
 
 @dataclass(frozen=True)
 class RunDir:

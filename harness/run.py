@@ -19,6 +19,7 @@ from harness.engine import Engine, Notice, PeerEvent, PeerExit, ProbeArrival
 from harness.errors import EmulationError, HarnessError
 from harness.faults import Signal, StartPeer
 from harness.journal import Journal
+from harness.ledger import Ledger
 from harness.plan.model import Plan, Step
 from harness.probing import BEFORE_COUNT, BEFORE_GAP_S, DURING_GAP_S, GIVE_UP_S, Prober, Rounds
 from harness.records import RunDir, read_json, write_json
@@ -29,7 +30,6 @@ Report = Callable[
 ]  # progress for people and machines: {"phase": ...}, {"say": ...}, {"tick": ...}
 TICK_S = 1.0
 LOG_TAIL = 12
-AGAIN = "again"  # begins the ops by which a restarted peer shares again what it had
 
 
 def conduct(plan: Plan, engine: Engine, run_dir: RunDir, report: Report) -> str:
@@ -78,13 +78,9 @@ class _Conductor:
         self.up: set[str] = set()
         self.leaving: set[str] = set()  # peers that a fault ends: their exit is no surprise
         self.disk: dict[str, str] = {}  # how a restarted peer came back
-        self.published: dict[str, list[Step]] = {}
-        self.restarts: dict[str, int] = {}
         self.trials: list[Trial] = []
         self.rounds = Rounds(self.prober, (), "during", DURING_GAP_S, 0.0)
-        self.operations = sum(1 for step in plan.timeline if step.do == "command")
-        self.ended = 0
-        self.good = 0
+        self.ledger = Ledger(plan)
         self.last_fault = ""
         self.next_tick = 0.0
         self.late_ms = 0.0  # the worst lateness of a step
@@ -197,9 +193,10 @@ class _Conductor:
 
     def _do(self, step: Step) -> None:
         if step.do == "command":
-            if step.verb == "publish":
-                self.published.setdefault(step.target, []).append(step)
-            self._command(step.target, step.op, step.verb, step.args)
+            if self._command(step):
+                self.ledger.taken(step)
+            else:
+                self.ledger.lost(step.verb)
             return
         fault = self.plan.fault[step.target]
         actions = fault.apply if step.do == "apply" else fault.undo
@@ -217,10 +214,12 @@ class _Conductor:
         self.report({"fault": fault.name, "label": fault.label, "do": step.do, "t_s": round(now - self.zero, 3)})
         self.trials.append(Trial(fault, step.do, step.t_s, now, self.zero))
 
-    def _command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> None:
-        if not self.engine.command(peer, op, verb, args):
-            self.journal.event(round(self.engine.now() * 1e9), peer, "command_lost", {"op": op, "verb": verb, **args})
-            self.ended += 1
+    def _command(self, step: Step) -> bool:
+        if self.engine.command(step.target, step.op, step.verb, step.args):
+            return True
+        lost = {"op": step.op, "verb": step.verb, **step.args}
+        self.journal.event(round(self.engine.now() * 1e9), step.target, "command_lost", lost)
+        return False
 
     # ---- notices ----
 
@@ -241,17 +240,10 @@ class _Conductor:
         if notice.event == "ready":
             self.ready.add(notice.peer)
             if self.disk.pop(notice.peer, "lost") == "keep":
-                self._publish_again(notice.peer)
+                for step in self.ledger.again(notice.peer):
+                    self._command(step)
         elif notice.event == "op_end":
-            planned = not str(notice.fields.get("op", "")).startswith(AGAIN)
-            self.ended += planned
-            self.good += planned and bool(notice.fields.get("ok"))
-
-    def _publish_again(self, peer: str) -> None:
-        """A peer that came back with its disk shares again what it had published."""
-        self.restarts[peer] = self.restarts.get(peer, 0) + 1
-        for step in self.published.get(peer, ()):
-            self._command(peer, f"{AGAIN}{self.restarts[peer]}.{step.op}", step.verb, step.args)
+            self.ledger.ended(notice.peer, notice.fields)
 
     def _exited(self, notice: PeerExit) -> None:
         planned = notice.peer in self.leaving or self.plan.peer[notice.peer].expected_final_state != "running"
@@ -279,8 +271,8 @@ class _Conductor:
             self.journal.pressure({"t_ns": round(now * 1e9), **pressure})
         self.report({"tick": {
             "t_s": round(now - self.zero, 1) if self.begun else None, "duration_s": self.plan.duration_s,
-            "ready": len(self.ready), "peers": len(self.plan.peers), "ended": self.ended, "good": self.good,
-            "operations": self.operations, "last_fault": self.last_fault,
+            "ready": len(self.ready), "peers": len(self.plan.peers), "last_fault": self.last_fault,
+            **self.ledger.summary(),
         }})  # fmt: skip
 
     def write_manifest(self, end: str, error: str | None) -> None:

@@ -9,7 +9,19 @@ from typing import Any, cast
 
 import pandas as pd
 
-from harness.analysis import capture, flights, messages, operations, peers, probes, source, traffic, windows
+from harness.analysis import (
+    capture,
+    chains,
+    deliveries,
+    flights,
+    messages,
+    operations,
+    peers,
+    probes,
+    source,
+    traffic,
+    windows,
+)
 from harness.analysis.book import Book
 from harness.analysis.underlay import Underlay
 from harness.analysis.view import View
@@ -29,6 +41,10 @@ class Tables:
     peers: pd.DataFrame
     neighbours: pd.DataFrame
     malformed: pd.DataFrame
+    deliveries: pd.DataFrame
+    progress: pd.DataFrame
+    blocks: pd.DataFrame
+    heads: pd.DataFrame
     faults: pd.DataFrame
     fault_checks: pd.DataFrame
     probes: pd.DataFrame
@@ -59,6 +75,8 @@ class Dataset:
         self.operations, self.messages = tables.operations, tables.messages
         self.lifetimes, self.peers, self.neighbours = tables.lifetimes, tables.peers, tables.neighbours
         self.malformed, self.faults, self.fault_checks = tables.malformed, tables.faults, tables.fault_checks
+        self.deliveries, self.progress = tables.deliveries, tables.progress
+        self.blocks, self.heads = tables.blocks, tables.heads
         self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
@@ -117,6 +135,10 @@ def from_source(run: source.Source) -> Dataset:
         peers=peers.peers(run, book, lives, message_table),
         neighbours=peers.neighbours(run, book, lives),
         malformed=peers.malformed(run),
+        deliveries=deliveries.deliveries(run, lives),
+        progress=deliveries.progress(run),
+        blocks=chains.blocks(run),
+        heads=chains.heads(run),
         faults=windows.faults(run),
         fault_checks=windows.checks(run),
         probes=probe_table,

@@ -10,7 +10,7 @@ from harness.analysis.source import MESSAGE_FIELDS, Source
 CATEGORIES = ("peer", "overlay", "host", "direction", "kind", "remote_peer", "remote_host")
 COLUMNS = (
     "t_s", "peer", "overlay", "host", "direction", "kind", "id", "op", "remote", "remote_peer", "remote_host", "bytes",
-    "reply",
+    "reply", "duplicate",
 )  # fmt: skip
 
 
@@ -18,7 +18,8 @@ def messages(source: Source, book: Book) -> pd.DataFrame:
     """One row a message and side, in order of time: a message that arrives has a row `sent` and a row `received`.
 
     Columns: t_s, peer, overlay, host, direction (sent, received), kind, id, op ("" where the peer does not know it),
-    remote (ip:port), remote_peer, remote_host ("" where unknown), bytes (without IP, UDP and TCP headers), reply.
+    remote (ip:port), remote_peer, remote_host ("" where unknown), bytes (without IP, UDP and TCP headers), reply,
+    duplicate (what arrived was a copy of what the peer had already).
     """
     table = pd.DataFrame(source.events.messages, columns=list(MESSAGE_FIELDS))
     plan = source.plan.peer
@@ -38,6 +39,7 @@ def messages(source: Source, book: Book) -> pd.DataFrame:
     table = table.merge(remotes, on=["overlay", "remote"], how="left")
     table["bytes"] = pd.to_numeric(table["bytes"]).fillna(0).astype("int64")
     table["op"] = table["op"].fillna("")
-    table["reply"] = table["reply"].astype(bool)
+    for flag in ("reply", "duplicate"):
+        table[flag] = table[flag].astype(bool)
     table = table.sort_values("t_s", kind="stable", ignore_index=True)[list(COLUMNS)]
     return table.astype(dict.fromkeys(CATEGORIES, "category"))

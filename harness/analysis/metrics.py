@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from harness.analysis import content_metrics as content
+from harness.analysis import structure_metrics as structure
 from harness.analysis.statistics import gini
 
 if TYPE_CHECKING:
@@ -186,4 +188,25 @@ METRICS: dict[str, Metric] = {
     "malformed": malformed,
     "components": components,
     "largest_component_share": largest_component_share,
+    "downloads": content.downloads,
+    "download_success_rate": content.download_success_rate,
+    "download_p50_s": content.download_p50_s,
+    "download_last_s": content.download_last_s,
+    "download_mbit_s": content.download_mbit_s,
+    "broadcasts": content.broadcasts,
+    "reach": content.reach,
+    "time_to_50_ms": content.time_to_50_ms,
+    "time_to_90_ms": content.time_to_90_ms,
+    "time_to_99_ms": content.time_to_99_ms,
+    "copies_per_delivery": content.copies_per_delivery,
+    "degree_mean": structure.degree_mean,
+    "degree_gini": structure.degree_gini,
+    "clustering": structure.clustering,
+    "path_length_mean": structure.path_length_mean,
+    "connected_after_s": structure.connected_after_s,
+    "blocks": structure.blocks,
+    "stale_share": structure.stale_share,
+    "reorgs": structure.reorgs,
+    "reorg_depth_max": structure.reorg_depth_max,
+    "heads_at_end": structure.heads_at_end,
 }

@@ -1,4 +1,4 @@
-"""Table `operations`: every publish and lookup that the plan asked for, and what became of it."""
+"""Table `operations`: everything that the plan asked of peers, and what became of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pandas as pd
 
 from harness.analysis.book import Book
 from harness.analysis.source import Source
+from harness.records import AGAIN
 
 COMMON = {"t_ns", "peer", "event", "op", "verb", "item", "ok", "providers", "reason", "hops", "id"}
+RENAMED = {"bytes": "payload_bytes", "messages": "peer_messages"}  # what a peer counts, apart from what was traced
 NO_ANSWER, LOST, WRONG, CUT = "no answer", "peer down", "wrong provider", "run cut short"
 
 Publications = Mapping[tuple[str, str], list[tuple[float, str]]]  # (overlay, item) -> when, who (listen address)
@@ -22,10 +24,12 @@ def operations(source: Source, book: Book, messages: pd.DataFrame) -> pd.DataFra
 
     Columns: number (the same in all overlays), op, overlay, peer, host, region, verb, item, planned_s, start_s, end_s,
     latency_ms, ok (NA: the run ended first), reason ("" when ok), hops, providers (space-separated), messages, bytes
-    (NaN without a trace), and every other number that the protocol put into `op_end` (rpcs, rounds, timeouts, ...).
+    (NaN without a trace), size_bytes (of the item or message, NaN where it has none), and every other number that the
+    protocol put into `op_end` (rpcs, rounds, timeouts, ...; its own bytes as payload_bytes). A download that its peer
+    took up again after a restart ends when that ended.
     """
     starts = {event["op"]: event for event in reversed(source.events.named("op_start")) if "op" in event}
-    ends = {event["op"]: event for event in reversed(source.events.named("op_end")) if "op" in event}
+    ends = _ends(source)
     lost = {event["op"] for event in source.events.named("command_lost") if "op" in event}
     published = publications(source)
     rows = []
@@ -37,7 +41,7 @@ def operations(source: Source, book: Book, messages: pd.DataFrame) -> pd.DataFra
         row: dict[str, Any] = {
             "number": int(step.op.partition(".")[0]), "op": step.op, "overlay": peer.overlay, "peer": peer.name,
             "host": peer.host, "region": book.region_of[peer.host], "verb": step.verb, "item": item,
-            "planned_s": step.t_s,
+            "planned_s": step.t_s, "size_bytes": float(step.args.get("size_bytes") or math.nan),
         }  # fmt: skip
         start, end = starts.get(step.op), ends.get(step.op)
         row["start_s"] = source.seconds(start["t_ns"]) if start else math.nan
@@ -48,12 +52,27 @@ def operations(source: Source, book: Book, messages: pd.DataFrame) -> pd.DataFra
     return _tidy(pd.DataFrame(rows), messages)
 
 
+def _ends(source: Source) -> dict[str, dict[str, Any]]:
+    """The first end of each operation; where it has none, that of the download that was taken up again."""
+    ends: dict[str, dict[str, Any]] = {}
+    again: dict[str, dict[str, Any]] = {}
+    for event in source.events.named("op_end"):
+        op = str(event.get("op", ""))
+        ends.setdefault(op, event)
+        if op.startswith(AGAIN) and event.get("verb") == "download":
+            again.setdefault(op.partition(".")[2], event)
+    return {**again, **ends}
+
+
 def publications(source: Source) -> Publications:
-    """Who offered which item since when, by what the peers themselves took up (restarted ones included)."""
+    """Who offered which item since when, by what the peers themselves took up (restarted ones included).
+
+    Whoever downloads offers as well, from the begin: parts of a file are shared before it is whole.
+    """
     published: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for event in source.events.named("op_start"):
         peer = source.plan.peer.get(event["peer"])
-        if peer is not None and event.get("verb") == "publish":
+        if peer is not None and event.get("verb") in ("publish", "download"):
             offer = (source.seconds(event["t_ns"]), peer.listen)
             published.setdefault((peer.overlay, str(event.get("item"))), []).append(offer)
     return published
@@ -76,7 +95,7 @@ def _outcome(
         if holders.isdisjoint(providers):
             ok, reason = False, WRONG
     more = {
-        key: value
+        RENAMED.get(key, key): value
         for key, value in end.items()
         if key not in COMMON and isinstance(value, (int, float)) and not isinstance(value, bool)
     }
@@ -89,7 +108,7 @@ def _outcome(
 
 FIRST = (
     "number", "op", "overlay", "peer", "host", "region", "verb", "item", "planned_s", "start_s", "end_s", "latency_ms",
-    "ok", "reason", "hops", "providers", "messages", "bytes",
+    "ok", "reason", "hops", "providers", "messages", "bytes", "size_bytes",
 )  # fmt: skip
 
 

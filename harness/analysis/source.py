@@ -30,7 +30,7 @@ class Events:
         return self.others.get(event, [])
 
 
-MESSAGE_FIELDS = ("t_ns", "peer", "direction", "kind", "id", "op", "remote", "bytes", "reply")
+MESSAGE_FIELDS = ("t_ns", "peer", "direction", "kind", "id", "op", "remote", "bytes", "reply", "duplicate")
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def _events(run_dir: RunDir) -> Events:
         events.count += 1
         if name in TRACED:
             remote = get("to") if name == "sent" else get("from")
-            messages.append(
-                (t_ns, get("peer"), name, get("kind"), get("id"), get("op"), remote, get("bytes"), get("reply", False))
-            )
+            flags = get("reply", False), get("duplicate", False)
+            messages.append((t_ns, get("peer"), name, get("kind"), get("id"), get("op"), remote, get("bytes"), *flags))
         else:
             others[name].append(line)
         if events.first_ns is None:

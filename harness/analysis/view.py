@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.analysis import components
+from harness.analysis import components, shape, spread
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from harness.analysis.dataset import Dataset
 
 
@@ -45,6 +47,27 @@ class View:
     def publishes(self) -> pd.DataFrame:
         operations = self.operations
         return operations[(operations["verb"] == "publish") & operations["ok"].notna()]
+
+    @cached_property
+    def downloads(self) -> pd.DataFrame:
+        """Downloads with an outcome."""
+        operations = self.operations
+        return operations[(operations["verb"] == "download") & operations["ok"].notna()]
+
+    @cached_property
+    def downloaded(self) -> pd.DataFrame:
+        """Downloads that are complete and right."""
+        return self.downloads[self.downloads["ok"].astype(bool)]
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """How far each message went that was broadcast; see `harness.analysis.spread`."""
+        return spread.spreads(self)
+
+    @cached_property
+    def deliveries(self) -> pd.DataFrame:
+        """First arrivals of messages in the window, whenever these were sent."""
+        return self._of_overlay(self._within(self.data.deliveries, "t_s"))
 
     @cached_property
     def messages(self) -> pd.DataFrame:
@@ -84,6 +107,31 @@ class View:
             from_s=lives["from_s"].clip(self.from_s, self.to_s), to_s=lives["to_s"].clip(self.from_s, self.to_s)
         )
         return lives[lives["to_s"] > lives["from_s"]]
+
+    @property
+    def all_lifetimes(self) -> pd.DataFrame:
+        """When peers were up, in the whole run."""
+        return self._of_overlay(self.data.lifetimes)
+
+    @cached_property
+    def neighbours(self) -> pd.DataFrame:
+        """Who counted whom as its neighbour, in the whole run."""
+        return self._of_overlay(self.data.neighbours)
+
+    @cached_property
+    def graph(self) -> nx.Graph:
+        """Peers and their neighbours at the end of the window; see `harness.analysis.shape`."""
+        return shape.graph_at(self, self.to_s)
+
+    @cached_property
+    def blocks(self) -> pd.DataFrame:
+        """Blocks that were mined in the window."""
+        return self._of_overlay(self._within(self.data.blocks, "t_s"))
+
+    @cached_property
+    def heads(self) -> pd.DataFrame:
+        """Changes of peers' best chains in the window."""
+        return self._of_overlay(self._within(self.data.heads, "t_s"))
 
     @cached_property
     def edges(self) -> pd.DataFrame:
