@@ -11,6 +11,8 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     "flooding": {"servent": "peers.flooding:Servent"},
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node"},
+    "gossip": {"peer": "peers.gossip:Peer", "member": "peers.gossip:Member"},
+    "chain": {"node": "peers.chain:Node"},
 }
 
 

@@ -28,6 +28,8 @@ OVERLAYS: dict[str, System] = {
         f"{{protocol: tracker, peers: [{{role: tracker, on: west5}}, {{role: client, on: {REST}}}]}}", REST, REST
     ),
     "dht": System("{protocol: dht, peers: all}"),
+    "gossip": System("{protocol: gossip, peers: all, graph: {generator: random_regular, degree: 3}}"),
+    "chain": System("{protocol: chain, peers: all, graph: {generator: random_regular, degree: 3}}"),
 }
 
 WORK = {  # what is asked of a system whose roles have the verb, always at the same moments

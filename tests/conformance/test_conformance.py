@@ -23,6 +23,8 @@ FIELDS = {  # what each event of a peer must tell
     "progress": {"op", "item", "have_bytes"},
     "block": {"hash", "parent", "height", "miner"},
     "head": {"hash", "height", "undone", "added"},
+    "confirmed": {"item", "hash", "height", "depth"},
+    "unconfirmed": {"item", "hash", "height"},
 }
 
 
