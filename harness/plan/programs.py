@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +35,10 @@ class ProgramPlanner:
             "name": name, "hostname": host, "address": listen, "host": address, "port": port, "seed": str(seed),
             "python": sys.executable, "here": str(document.path.resolve().parent),
         }  # fmt: skip
+        self.values["bootstraps"] = ",".join(bootstrap)
         if bootstrap:
             first, _, first_port = bootstrap[0].rpartition(":")
             self.values |= {"bootstrap": bootstrap[0], "bootstrap_host": first, "bootstrap_port": first_port}
-            self.values["bootstraps"] = ",".join(bootstrap)
 
     def plan(self, command: PeerCommand) -> CommandPlan:
         text = self._text
@@ -96,7 +97,7 @@ class ProgramPlanner:
     def _text(self, text: str, key: str) -> str:
         def unknown(whole: str) -> str:
             name = whole.strip("{}")
-            known = (*self.values, *LATER, "info_hash:ITEM")
+            known = (*self.values, *LATER, "info_hash:ITEM", "key:ITEM")
             if name.startswith("bootstrap"):
                 self._refuse((key,), f"{whole}: this peer is told of no other")
             self._refuse((key,), f"there is no value {whole}{did_you_mean(name, known)}")
@@ -109,6 +110,8 @@ class ProgramPlanner:
             name, argument = found.groups()
             if name == "info_hash" and argument:
                 return info_hash(argument, self._size(argument))
+            if name == "key" and argument:
+                return hashlib.sha1(argument.encode()).hexdigest()
             if argument is None and name in self.values:
                 return self.values[name]
             return found[0] if argument is None and name in LATER else unknown(found[0])
