@@ -125,6 +125,16 @@ def _result_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     compare.add_argument("b", help="another run directory, of the same experiment in another engine, say")
     compare.add_argument("--output", metavar="DIR", help="where table and figure go (default: comparisons/ in B)")
     compare.add_argument("--json", action="store_true", help="the table as JSON")
+    bundle = _verb(verbs, "bundle", "pack a run or a sweep into one archive, for others to open, compare and rerun")
+    bundle.add_argument("directory", help="a run directory, or results/NAME/sweep")
+    bundle.add_argument("--output", metavar="FILE", help="default: NAME-RUN.tar.gz here")
+    bundle.add_argument("--captures", action="store_true", help="with the captured frames (may be large)")
+    rerun = _verb(verbs, "rerun", "carry a stored run out again and tell whether the outcome agrees")
+    rerun.add_argument("run_dir", help="a run directory, or an archive of `harness bundle`")
+    rerun.add_argument("--results-root", default="results", metavar="DIR", help="where the new run goes")
+    rerun.add_argument("--build-kernel", action="store_true", help="virtual clock: build the kernel if there is none")
+    rerun.add_argument("--memory", default="4G", metavar="SIZE", help="virtual clock: the guest's memory")
+    _progress_arguments(rerun)
     listing = _verb(verbs, "list", "list runs with their verdicts, or what specs can name")
     listing.add_argument(
         "what", nargs="?", default="runs",
@@ -148,6 +158,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
         verb = {"run": experiments.run, "validate": experiments.validate, "plan": experiments.show_plan}
         return verb.get(arguments.verb, experiments.report)(arguments)
+    if arguments.verb in ("bundle", "rerun"):
+        from harness.commands import keeping
+
+        return keeping.bundle(arguments) if arguments.verb == "bundle" else keeping.rerun(arguments)
     if arguments.verb == "sweep":
         from harness.commands import sweeping
 

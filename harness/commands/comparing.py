@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.bundles import opened
 from harness.commands.experiments import carry_out
 from harness.display import make_display
 from harness.errors import FAILED, PASSED, UNDECIDED, HarnessError, RecordError, SpecError
@@ -25,7 +26,7 @@ def compare(arguments: Namespace) -> int:
     from harness.analysis import compare as comparison
     from harness.plots.agreement import agreement
 
-    a, b = (_with_tables(Path(path)) for path in (arguments.a, arguments.b))
+    a, b = (_with_tables(opened(Path(path), Path("results/bundles"))) for path in (arguments.a, arguments.b))
     found = comparison.compare(_dataset(a), _dataset(b))
     if not found:
         raise HarnessError("these runs have no overlay in common whose lookups could be compared")

@@ -97,14 +97,21 @@ def carry_out(arguments: Namespace, display: Display, run_dir: RunDir | None = N
     Without a `run_dir` a new one is made below `results_root`.
     """
     plan, text = planned(arguments)
-    check_programs(plan)
     run_dir = run_dir or new_run_dir(Path(arguments.results_root), plan.name)
     engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
     manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
+    return carry_out_plan(plan, text, manifest, arguments, display, run_dir)
+
+
+def carry_out_plan(
+    plan: Plan, text: str, manifest: dict[str, Any], arguments: Namespace, display: Display, run_dir: RunDir
+) -> RunDir | None:
+    """The same from a plan on; `text` is the spec that it came from."""
+    check_programs(plan)
     _write_beginnings(run_dir, plan, text, manifest)
     display({"say": f"run directory {run_dir.path}"})
     try:
-        _engine(plan, run_dir, arguments, clock, display)
+        _engine(plan, run_dir, arguments, manifest["clock"], display)
     except KeyboardInterrupt:
         if not _note_end(run_dir, "interrupted", None):
             return None
