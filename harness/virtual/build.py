@@ -39,7 +39,8 @@ OTHER_PROCESSORS = (
     "parisc", "powerpc", "riscv", "s390", "sh", "sparc", "xtensa",
 )  # fmt: skip
 LEFT_OUT = (
-    *(f"*/arch/{name}" for name in OTHER_PROCESSORS),
+    *(f"*/arch/{name}/*.[chS]" for name in OTHER_PROCESSORS),
+    "*/arch/*/boot/dts",
     "*/tools/testing",
     "*/tools/perf",
     "*/drivers/gpu/*.[ch]",

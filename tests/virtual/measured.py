@@ -17,9 +17,9 @@ from typing import Any
 
 from harness.emulation.engine import MininetEngine
 from harness.faults import Block, SetLink, Unblock
-from tests.emulation.plans import address, pair, star
+from tests.emulation.plans import SWITCH, address, pair, plan_of, star
 from tests.emulation.traffic import Train, crosses, namespaces, running
-from topologies.model import PERFECT, Impairment
+from topologies.model import PERFECT, Impairment, Link, Node
 
 PORT = 9000
 PROBES = 5000
@@ -184,8 +184,24 @@ def link() -> dict[str, Any]:
         return found | {"differences": engine.network.differences()}
 
 
+def open_vswitch() -> dict[str, Any]:
+    """Two Open vSwitches in a row, two hosts on each: who reaches whom, over links that the engine shapes as ever."""
+    nodes = [Node("s1", SWITCH), Node("s2", SWITCH), *(Node(f"h{number}") for number in (1, 2, 3, 4))]
+    ends = [("h1", "s1"), ("h2", "s1"), ("s1", "s2"), ("h3", "s2"), ("h4", "s2")]
+    shape = Impairment(delay_ms=5)
+    links = [Link(f"l{number}", *pair, shape, shape) for number, pair in enumerate(ends)]
+    with running(plan_of(nodes, links, switch="ovs", shaping="netem")) as engine:
+        train = Train(engine, "h1", "h4").run(20, 0.1, 1.0)
+        return {
+            "crosses": [crosses(engine, *ends) for ends in (("h1", "h2"), ("h1", "h3"), ("h4", "h2"))],
+            "longest_ms": max((arrival.received_ns - arrival.sent_ns) / 1e6 for arrival in train[1:]),
+            "differences": engine.network.differences(),
+        }
+
+
 MEASUREMENTS: tuple[Callable[[], Any], ...] = (
     round_trips, one_way_only, jitter, loss, bursts, reordered, duplicated, corrupted, rate, partition, link,
+    open_vswitch,
 )  # fmt: skip
 
 

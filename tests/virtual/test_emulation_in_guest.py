@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from math import sqrt
 from pathlib import Path
@@ -119,3 +121,12 @@ def test_a_partition_cuts_one_direction(measured: Measured) -> None:
 
 def test_a_link_goes_and_comes_back_as_it_was(measured: Measured) -> None:
     assert measured["link"] == {"under way": 0, "down": False, "others": True, "up": True, "differences": []}
+
+
+def test_open_vswitch_carries_frames(measured: Measured) -> None:
+    if shutil.which("ovs-vswitchd", path=f"{os.defpath}:/usr/sbin") is None:
+        pytest.skip("openvswitch-switch is not installed")
+    found = measured["open_vswitch"]
+    assert found["crosses"] == [True, True, True]
+    assert 15.0 <= found["longest_ms"] <= 15.010  # three links of 5 ms
+    assert found["differences"] == []
