@@ -66,7 +66,9 @@ def _with_tables(path: Path) -> RunDir:
     run_dir = RunDir(path.resolve())
     if not run_dir.plan.exists():
         raise RecordError(f"{path} is no run directory: it has no {run_dir.plan.name}; see `harness list`")
-    if not run_dir.table("operations").exists():
+    from harness.analysis.dataset import Tables
+
+    if not all(run_dir.table(name).exists() for name in Tables.__dataclass_fields__):  # none yet, or an older harness's
         from harness.report import make_report
 
         make_report(run_dir, lambda _text: None)
