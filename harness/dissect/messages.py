@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from harness.dissect.bitcoin import BitcoinReader
 from harness.dissect.streams import Reader
 
 
@@ -248,5 +249,13 @@ def _http(messages: Messages) -> tuple[Reader, Reader]:
     return HttpReader(messages, asked, is_server=False), HttpReader(messages, asked, is_server=True)
 
 
+def _bitcoin(messages: Messages) -> tuple[Reader, Reader]:
+    return BitcoinReader(messages), BitcoinReader(messages)
+
+
 # protocol -> readers of the direction towards the listener, and of the direction back
-STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {"flooding": _gnutella, "tracker": _http}
+STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {
+    "discovery": _bitcoin,
+    "flooding": _gnutella,
+    "tracker": _http,
+}

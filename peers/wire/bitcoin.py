@@ -1,8 +1,8 @@
 """Bitcoin's message structure and the messages by which its nodes find each other.
 
-Sources: Bitcoin developer reference, "P2P Network" (developer.bitcoin.org/reference/p2p_networking.html), and the Bitcoin
-wiki, "Protocol documentation". A message is a header of 24 bytes (magic, command, length, checksum) and a payload.
-Integers are little-endian but for addresses and ports. Other protocols may send commands of their own in these frames.
+Sources: Bitcoin developer reference, "P2P Network" (developer.bitcoin.org/reference/p2p_networking.html), and the
+Bitcoin wiki, "Protocol documentation". A message is a header of 24 bytes (magic, command, length, checksum) and a
+payload. Integers are little-endian but for addresses and ports. Other protocols may send commands of their own in it.
 """
 
 from __future__ import annotations

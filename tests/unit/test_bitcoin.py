@@ -1,5 +1,7 @@
 """Bitcoin's frames and the messages of peer discovery, byte by byte."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +70,14 @@ def test_an_ipv6_address_survives():
 
 @pytest.mark.parametrize(
     ("number", "packed"),
-    [(0, "00"), (252, "fc"), (253, "fdfd00"), (65535, "fdffff"), (65536, "fe00000100"), (1 << 32, "ff0000000001000000")],
+    [
+        (0, "00"),
+        (252, "fc"),
+        (253, "fdfd00"),
+        (65535, "fdffff"),
+        (65536, "fe00000100"),
+        (1 << 32, "ff0000000001000000"),
+    ],
 )
 def test_compact_sizes(number, packed):
     assert pack_size(number).hex() == packed
@@ -119,10 +128,8 @@ def test_a_user_agent_longer_than_the_message():
 @given(st.binary(max_size=200))
 def test_any_payload(payload):
     for decode in (Version.decode, decode_addresses, decode_nonce):
-        try:
+        with suppress(Malformed):
             decode(payload)
-        except Malformed:
-            pass
 
 
 @given(st.lists(st.sampled_from([VERACK, Message("ping", b"12345678").encode(), b"\xfa", b"\0"])), st.integers(1, 30))

@@ -13,6 +13,7 @@ from scapy.layers.http import HTTP, HTTPResponse
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, bind_layers, split_layers
 
+from harness.dissect.layers.bitcoin import Segment as BitcoinSegment
 from harness.dissect.layers.gnutella import Segment
 from harness.dissect.layers.krpc import Krpc
 from harness.dissect.layers.tracker import HttpAnswer, Request, Response
@@ -23,6 +24,7 @@ Binding = tuple[type[Packet], type[Packet], dict[str, int]]
 # protocol -> transport, layer of what goes to the listening port, layer of what comes from it
 LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
     "flooding": [(TCP, Segment, Segment)],
+    "discovery": [(TCP, BitcoinSegment, BitcoinSegment)],
     "dht": [(UDP, Krpc, Krpc)],
     "tracker": [(UDP, Request, Response), (TCP, HTTP, HTTP)],
 }
