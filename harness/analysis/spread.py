@@ -23,6 +23,9 @@ def spreads(view: View) -> pd.DataFrame:
     time_to_50_ms, time_to_90_ms, time_to_99_ms (until that share of the due had it; infinite: never).
     """
     sent = view.operations[(view.operations["verb"] == "broadcast") & view.operations["start_s"].notna()]
+    columns = ["op", "overlay", "due", "reached", *(f"time_to_{share}_ms" for share in SHARES)]
+    if sent.empty:
+        return pd.DataFrame(columns=columns)
     arrived = view.data.deliveries
     arrived = arrived[arrived["due"]]
     latencies = {op: np.sort(own.to_numpy()) for op, own in arrived.groupby("op")["latency_ms"]}
@@ -35,7 +38,6 @@ def spreads(view: View) -> pd.DataFrame:
         found.append(
             (str(row["op"]), str(row["overlay"]), len(due), len(took), *(_until(took, due, s) for s in SHARES))
         )
-    columns = ["op", "overlay", "due", "reached", *(f"time_to_{share}_ms" for share in SHARES)]
     return pd.DataFrame(found, columns=columns)
 
 

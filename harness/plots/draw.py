@@ -15,7 +15,9 @@ from harness.plots.names import FIGURES
 from harness.records import RunDir
 
 PNG_DPI = 150
-SHARE = ["overlay_map", "latency_cdf", "fidelity", "success_over_time", "hops"]  # of the helper: half of the work
+SHARE = [  # of the helper: half of the work
+    "overlay_map", "latency_cdf", "fidelity", "success_over_time", "hops", "degrees", "downloads_over_time",
+]  # fmt: skip
 
 
 def draw(data: Dataset, names: Sequence[str], mark: str) -> dict[str, str]:

@@ -31,6 +31,43 @@ def _worst(data: Dataset) -> Window:
     return candidates[min(known)[1]] if known else candidates[0]
 
 
+def downloads_over_time(data: Dataset) -> str:
+    run = data.windows[0]
+    last = _each(data, "download_last_s", run, "{:.1f} s")
+    text = f"Downloads that are complete at the end: {_each(data, 'download_success_rate', run, '{:.0%}')}"
+    text += f"; median time: {_each(data, 'download_p50_s', run, '{:.1f} s')}" if len(data.view().downloaded) else ""
+    text += f"; from the first begin to the last end: {last}" if last != "unknown" else ""
+    return f"{text}. The thin line is what was asked for by then."
+
+
+def deliveries_by_time(data: Dataset) -> str:
+    run = data.windows[0]
+    halves = _each(data, "time_to_50_ms", run, "{:,.0f} ms")
+    nines = _each(data, "time_to_90_ms", run, "{:,.0f} ms")
+    copies = _each(data, "copies_per_delivery", run, "{:.1f}")
+    text = (
+        f"Share of peers that a message reaches in the end: {_each(data, 'reach', run, '{:.1%}')}; half of them after"
+    )
+    text = f"{text} {halves}, nine of ten after {nines}; copies that a peer gets of each: {copies}."
+    return f"{text} Lines are medians over the messages; bands hold the middle half and nine of ten."
+
+
+def load_per_peer(data: Dataset) -> str:
+    shares = _each(data, "load_max_share", data.windows[0], "{:.0%}")
+    return (
+        f"Share of an overlay's messages that pass its busiest peer: {shares}. On the right, the further a curve hangs "
+        "below the straight line, the fewer peers do most of the work; Gini 0: all alike, towards 1: one does it all."
+    )
+
+
+def degrees(data: Dataset) -> str:
+    run = data.windows[0]
+    parts = [("neighbours of a peer, on average", "degree_mean", "{:.1f}"), ("clustering", "clustering", "{:.2f}")]
+    parts += [("mean path over neighbours", "path_length_mean", "{:.1f} hops")]
+    told = "; ".join(f"{words}: {_each(data, metric, run, form)}" for words, metric, form in parts)
+    return f"At the end of the run. {told[0].upper()}{told[1:]}."
+
+
 def overlay_map(data: Dataset) -> str:
     during = next((w for w in phases(data) if w.kind == "fault"), phases(data)[0])
     parts = [(overlay, data.within(during, overlay).parts) for overlay in data.overlays]
@@ -123,11 +160,15 @@ def machine(data: Dataset) -> str:
 
 CAPTIONS: dict[str, Caption] = {
     "success_over_time": success_over_time,
+    "downloads_over_time": downloads_over_time,
+    "deliveries_by_time": deliveries_by_time,
     "overlay_map": overlay_map,
     "latency_cdf": latency_cdf,
     "cost_per_lookup": cost_per_lookup,
     "hops": hops,
     "lookups_raster": lookups_raster,
+    "load_per_peer": load_per_peer,
+    "degrees": degrees,
     "traffic_over_time": traffic_over_time,
     "traffic_by_place": traffic_by_place,
     "fidelity": fidelity,

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from content_run import with_content
 from rundir_factory import tiny
 
 from harness.errors import RecordError
@@ -51,10 +52,10 @@ class _Balance(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    run_dir = tiny().write(tmp_path_factory.mktemp("run"))
+    run_dir = with_content().write(tmp_path_factory.mktemp("run"))
     said: list[str] = []
     assert make_report(run_dir, said.append).exit_status == 0
-    assert any("12 operations" in line for line in said)
+    assert any("17 operations" in line for line in said)
     return run_dir
 
 
