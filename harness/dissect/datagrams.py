@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from harness.dissect.bencode import NotBencoded, top_level
+from harness.dissect.gossip import gossip
 
 Reading = tuple[str, str]
 Datagram = Callable[[bytes, int, "bool | None"], Reading]
@@ -100,4 +101,4 @@ def probe(data: bytes, _length: int, _to_server: bool | None) -> Reading:
     return ("probe", data[at : at + 8].hex()) if data.startswith(PROBE_MARK) else MALFORMED
 
 
-DATAGRAMS: dict[str, Datagram] = {"dht": krpc, "tracker": udp_tracker, "probe": probe}
+DATAGRAMS: dict[str, Datagram] = {"dht": krpc, "tracker": udp_tracker, "gossip": gossip, "probe": probe}

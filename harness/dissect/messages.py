@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from harness.dissect.bitcoin import BitcoinReader
+from harness.dissect.gossip import GossipReader
 from harness.dissect.streams import Reader
 
 
@@ -253,9 +254,15 @@ def _bitcoin(messages: Messages) -> tuple[Reader, Reader]:
     return BitcoinReader(messages), BitcoinReader(messages)
 
 
+def _gossip(messages: Messages) -> tuple[Reader, Reader]:
+    return GossipReader(messages), GossipReader(messages)
+
+
 # protocol -> readers of the direction towards the listener, and of the direction back
 STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {
     "discovery": _bitcoin,
     "flooding": _gnutella,
+    "gossip": _gossip,
+    "chain": _gossip,
     "tracker": _http,
 }

@@ -15,6 +15,8 @@ from scapy.packet import Packet, bind_layers, split_layers
 
 from harness.dissect.layers.bitcoin import Segment as BitcoinSegment
 from harness.dissect.layers.gnutella import Segment
+from harness.dissect.layers.gossip import Frame as GossipFrame
+from harness.dissect.layers.gossip import Segment as GossipSegment
 from harness.dissect.layers.krpc import Krpc
 from harness.dissect.layers.tracker import HttpAnswer, Request, Response
 from harness.plan.model import Plan
@@ -26,6 +28,8 @@ LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
     "flooding": [(TCP, Segment, Segment)],
     "discovery": [(TCP, BitcoinSegment, BitcoinSegment)],
     "dht": [(UDP, Krpc, Krpc)],
+    "gossip": [(TCP, GossipSegment, GossipSegment), (UDP, GossipFrame, GossipFrame)],
+    "chain": [(TCP, GossipSegment, GossipSegment)],
     "tracker": [(UDP, Request, Response), (TCP, HTTP, HTTP)],
 }
 
