@@ -24,7 +24,7 @@ overlays:
         role: client
         command:
           program: aria2c
-          arguments: [ARIA2, --enable-dht=false, --check-integrity=true, --seed-ratio=0.0, item1.torrent]
+          arguments: [ARIA2, DHT, --check-integrity=true, --seed-ratio=0.0, item1.torrent]
           files: [{path: item1, content: item1}, TORRENT]
           ready: {port: tcp}
       - on: h3
@@ -32,7 +32,7 @@ overlays:
         command:
           program: aria2c
           starts: with a download
-          arguments: [ARIA2, --enable-dht=false, --seed-time=0, "{item}.torrent"]
+          arguments: [ARIA2, DHT, --seed-time=0, "{item}.torrent"]
           files: [TORRENT]
           result: "{data}/{item}"
       - on: h4
@@ -61,7 +61,7 @@ overlays:
         role: tracker
         command:
           program: opentracker
-          arguments: [-i, "{host}", -p, "{port}", -P, "{port}", -d, "{data}", -u, root, -w, whitelist.txt]
+          arguments: [-i, "{host}", -p, "{port}", -P, "{port}", -d, "{data}", -u, nobody, -w, whitelist.txt]
           files: [{path: whitelist.txt, text: "{key:item1}\\n{key:item2}\\n{key:item3}\\n{key:item4}\\n"}]
           ready: {port: tcp}
       - {on: all except h1, role: client}
@@ -75,7 +75,9 @@ workload:
 def test_our_tracker_serves_programs_of_others(transport: str, tmp_path: Path) -> None:
     torrent = '{path: item1.torrent, torrent: item1, trackers: ["SCHEME://{bootstrap}/announce"]}'
     text = SERVING.replace("TORRENT", torrent).replace("SCHEME", transport)
-    outcome = run(text.replace("ARIA2", ARIA2).replace("DRIVER", str(DRIVER)), tmp_path)
+    # aria2 asks UDP trackers from the socket of its DHT
+    dht = '--enable-dht=true, "--dht-listen-port={port}", "--dht-file-path={data}/dht.dat"'
+    outcome = run(text.replace("ARIA2", ARIA2).replace("DHT", dht).replace("DRIVER", str(DRIVER)), tmp_path)
     ends = outcome.ended("download")
     assert len(ends) == 2
     assert all(end["ok"] for end in ends.values()), outcome.logs()
