@@ -101,7 +101,14 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     sweep.add_argument(
         "--most", type=int, default=100, metavar="N", help="with --until: no more repetitions than these"
     )
+    sweep.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run cells on the workers of a dask scheduler: tcp://HOST:8786"
+    )
     _progress_arguments(sweep)
+    worker = _verb(verbs, "worker", "run cells of sweeps for a dask scheduler, one at a time")
+    worker.add_argument("scheduler", help="its address, as in tcp://192.168.56.10:8786")
+    worker.add_argument("--name", help="how the scheduler calls this worker")
+    worker.add_argument("--memory-only", action="store_true", help="do not ask for what emulation needs")
     validate = _verb(verbs, "validate", "check a spec, down to its last fault, without running it")
     _spec_arguments(validate)
     plan = _verb(verbs, "plan", "print the resolved plan: addresses, links, command lines, timeline")
@@ -162,10 +169,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
         from harness.commands import keeping
 
         return keeping.bundle(arguments) if arguments.verb == "bundle" else keeping.rerun(arguments)
-    if arguments.verb == "sweep":
+    if arguments.verb in ("sweep", "worker"):
         from harness.commands import sweeping
 
-        return sweeping.sweep(arguments)
+        return sweeping.sweep(arguments) if arguments.verb == "sweep" else sweeping.worker(arguments)
     if arguments.verb in ("compare", "verify"):
         from harness.commands import comparing
 

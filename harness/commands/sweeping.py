@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness.errors import FAILED, PASSED, UNDECIDED, SpecError
+from harness.errors import FAILED, PASSED, UNDECIDED, EnvironmentUnfit, SpecError
 from harness.sweep.control import Runners, Sweep, Tally
 from harness.sweep.design import Design, read_design
 from harness.sweep.pool import Pool
@@ -53,6 +54,15 @@ def _carry_out(
 @contextmanager
 def _runners(arguments: Namespace, design: Design) -> Iterator[Runners]:
     """Workers: as many as processors, but one where runs share the real clock and so disturb each other."""
+    if arguments.scheduler:
+        from harness.sweep.cluster import Cluster
+
+        cluster = Cluster(arguments.scheduler)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+        return
     count = arguments.jobs or (1 if design.clock == "real" else len(os.sched_getaffinity(0)))
     if count < 1:
         raise SpecError("--jobs must be at least 1")
@@ -93,6 +103,20 @@ def _conclude(place: SweepDir, tally: Tally, goal: Goal | None, as_json: bool) -
     if good < len(table) or "undecided" in outcomes:
         return UNDECIDED
     return FAILED if outcomes.get("failed") else PASSED
+
+
+def worker(arguments: Namespace) -> int:
+    """Run cells for a scheduler, one at a time; refuses on a machine that could not."""
+    from harness.emulation.doctor import examine
+    from harness.sweep.cluster import work
+
+    unfit = [finding for finding in examine() if finding.needed and not finding.ok]
+    if unfit and not arguments.memory_only:
+        problems = "; ".join(f"{finding.what}: {finding.detail}" for finding in unfit)
+        raise EnvironmentUnfit(f"this machine cannot run experiments: {problems} (--memory-only takes it all the same)")
+    with tempfile.TemporaryDirectory(prefix="harness-worker-") as folder:
+        work(arguments.scheduler, arguments.name, Path(folder))
+    return PASSED
 
 
 def _json(report: dict[str, Any]) -> None:
