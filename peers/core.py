@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
+from peers.store import MemoryStore, Store
+
 
 class Address(NamedTuple):
     """Where a peer listens: a dotted IPv4 address (or IPv6 literal) and a port."""
@@ -156,7 +158,7 @@ class Setting:
     """What a core is given at birth.
 
     `identity` draws what a peer keeps when it is started again (its id), and nothing else; `rng` draws the rest, which
-    must be new after a restart: whoever draws the same GUIDs again is taken for its own echo.
+    must be new after a restart: whoever draws the same GUIDs again is taken for its own echo. `store` is its disk.
     """
 
     address: Address
@@ -164,13 +166,16 @@ class Setting:
     rng: Random = field(default_factory=Random)
     trace: bool = True
     identity: Random = field(default_factory=Random)
+    store: Store = field(default_factory=MemoryStore)
 
     @classmethod
     def seeded(
-        cls, address: Address, bootstrap: tuple[Address, ...], seed: int, restart: int = 0, trace: bool = True
-    ) -> Setting:
+        cls, address: Address, bootstrap: tuple[Address, ...], seed: int, restart: int = 0, trace: bool = True,
+        store: Store | None = None,
+    ) -> Setting:  # fmt: skip
         """A setting whose chance comes from a seed and from how often the peer was started before."""
-        return cls(address, bootstrap, Random(f"{seed}/{restart}"), trace, Random(seed))
+        kept = MemoryStore() if store is None else store
+        return cls(address, bootstrap, Random(f"{seed}/{restart}"), trace, Random(seed), kept)
 
 
 class Core:
@@ -186,7 +191,8 @@ class Core:
     default_port: ClassVar[int]
     verbs: ClassVar[frozenset[str]] = frozenset({"publish", "lookup", "dump"})
     # whose addresses the planner gives as bootstrap: "graph" (overlay neighbours to dial), "members" (a few peers
-    # of the same overlay that are started earlier) or "role:<name>" (all peers of that role)
+    # of the same overlay that are started earlier) or "role:<name>" (all peers of that role); "this or that" means the
+    # first for which the overlay has peers
     bootstrap_from: ClassVar[str] = "members"
 
     def __init__(self, setting: Setting, options: Any = None) -> None:

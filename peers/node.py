@@ -22,10 +22,12 @@ from peers import core as io
 from peers.console import CommandReader, EventWriter
 from peers.options import Arguments, parse
 from peers.sockets import bind, stream_limit
+from peers.store import FileStore
 from peers.streams import Stream, Streams
 from peers.timers import Timers
 
 UNAVAILABLE, SOFTWARE = 69, 70
+SHARED = "shared"  # where a peer's files are, below its working directory
 EVENTS_PER_TURN = 64
 DATAGRAMS_PER_TURN = 32
 DATAGRAM_BYTES = 65_536
@@ -50,7 +52,8 @@ def live(arguments: Arguments) -> int:
         print(f"peers: cannot listen on {arguments.listen}: {error.strerror or error}", file=sys.stderr)
         return UNAVAILABLE
     chance = (arguments.seed, arguments.restart)
-    setting = io.Setting.seeded(address, arguments.bootstrap, *chance, trace=arguments.trace)
+    disk = FileStore(SHARED)
+    setting = io.Setting.seeded(address, arguments.bootstrap, *chance, trace=arguments.trace, store=disk)
     try:
         core = arguments.core(setting, arguments.options)
     except ValueError as error:

@@ -14,6 +14,7 @@ from harness.memory.peer import MemoryPeer, World
 from harness.plan.model import Plan
 from harness.records import RunDir
 from peers.core import Command
+from peers.store import MemoryStore
 
 PROBE_BYTES = 32
 BOOT_S = 1.0  # engine time at its start: never 0, so that a forgotten time stamp is seen
@@ -32,6 +33,7 @@ class MemoryEngine:
         self.clock.now = BOOT_S
         self.peers: dict[str, MemoryPeer] = {}
         self.starts: dict[str, int] = {}  # how often each was started again
+        self.disks: dict[str, MemoryStore] = {}  # what a peer has when it is started again
         self._notices: list[Notice] = []
 
     def build(self, say: Say) -> None:
@@ -48,7 +50,9 @@ class MemoryEngine:
             if name in self.peers and self.peers[name].alive:
                 raise EmulationError(f"peer {name} is already running")
             restart = self.starts[name] = self.starts.get(name, -1) + 1
-            self.peers[name] = MemoryPeer(self.plan.peer[name], self.world, restart)
+            if disk == "lost" or name not in self.disks:
+                self.disks[name] = MemoryStore()
+            self.peers[name] = MemoryPeer(self.plan.peer[name], self.world, self.disks[name], restart)
 
     def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
         target = self.peers.get(peer)
@@ -106,6 +110,9 @@ class MemoryEngine:
 
     def pressure(self) -> dict[str, float]:
         return {}
+
+    def trouble(self) -> list[str]:
+        return []
 
     def finish(self) -> dict[str, Any]:
         for peer in self.peers.values():

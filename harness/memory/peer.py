@@ -35,6 +35,7 @@ from peers.core import (
     Write,
 )
 from peers.registry import load
+from peers.store import Store
 from peers.streams import CONNECT_TIMEOUT_S
 
 Tell = Callable[[str, str, dict[str, Any]], None]  # peer, event, fields
@@ -65,11 +66,11 @@ class _End:
 class MemoryPeer:
     """A peer from its start to its end; a restart makes a new one."""
 
-    def __init__(self, plan: PeerPlan, world: World, restart: int = 0) -> None:
+    def __init__(self, plan: PeerPlan, world: World, store: Store, restart: int = 0) -> None:
         self.plan, self.world = plan, world
         kind = load(plan.protocol, plan.role)
         bootstrap = tuple(Address.parse(address) for address in plan.bootstrap)
-        setting = Setting.seeded(Address.parse(plan.listen), bootstrap, plan.seed, restart, plan.trace)
+        setting = Setting.seeded(Address.parse(plan.listen), bootstrap, plan.seed, restart, plan.trace, store)
         self.core: Core = kind(setting, kind.Options(**plan.options))
         self.transports = kind.transports
         self.alive, self.paused = True, False
