@@ -31,6 +31,7 @@ from harness.records import RunDir
 
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
+ENDED = "the capturing process ended before the run did"
 
 Statistics = dict[str, Any]
 
@@ -122,11 +123,17 @@ class Capture:
         self._error: str | None = None
 
     def failure(self) -> str | None:
-        """What has gone wrong so far (a full disk), without waiting."""
+        """What has gone wrong so far (a full disk, the end of the process), without waiting."""
         if self._error is None and self.pid is not None:
+            ended = self._has_ended()  # asked before its last words are read
             message = self.listen(0.0)
-            self._error = message.get("error") if message else None
+            self._error = message.get("error") if message else ENDED if ended else None
         return self._error
+
+    def _has_ended(self) -> bool:
+        poller = select.poll()
+        poller.register(self._pidfd, select.POLLIN)
+        return bool(poller.poll(0))
 
     def stop(self) -> Statistics:
         """Record what is still on its way to the file, end the process and return its statistics.
@@ -142,7 +149,7 @@ class Capture:
             self._control.sendall(b"stop\n")
             statistics = self._last_words()
         except (BrokenPipeError, ConnectionResetError):
-            self._error = self._error or "the capturing process ended before the run did"
+            self._error = self._error or ENDED
         self.kill()
         return {**statistics, "error": self._error or statistics.get("error")}
 

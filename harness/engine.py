@@ -77,6 +77,9 @@ class Engine(Protocol):
         """How busy the machine is: cpu_busy_pct, cpu_stolen_pct, cpu_some_pct (PSI), late_p99_ms (shaper); {} if
         meaningless."""
 
+    def trouble(self) -> list[str]:
+        """What has gone wrong since it was last asked, without ending the run: a capture that is not complete."""
+
     def finish(self) -> dict[str, Any]:
         """Stop capture and peers in order; statistics: link counters, unplanned drops, capture drops, ..."""
 

@@ -267,6 +267,8 @@ class _Conductor:
             return
         self.next_tick = max(self.next_tick + TICK_S, now)
         self.journal.flush(now)
+        for text in self.engine.trouble():
+            self.report({"say": text})
         if pressure := self.engine.pressure():
             self.journal.pressure({"t_ns": round(now * 1e9), **pressure})
         self.report({"tick": {

@@ -27,12 +27,16 @@ CATEGORIES = ("place", "direction", "src", "dst", "transport", "protocol", "over
 
 @dataclass(frozen=True)
 class Frames:
-    """`note` says why the tables are empty, or what is wrong with them; "" when all is well."""
+    """`note` says why the tables are empty, or what is wrong with them; "" when all is well.
+
+    `hidden` counts segments in which messages begin beyond the snap length: `wire_messages` lacks those.
+    """
 
     packets: pd.DataFrame
     wire_messages: pd.DataFrame
     flights: pd.DataFrame
     note: str
+    hidden: int = 0
 
 
 def tables(run: Source) -> Frames:
@@ -47,7 +51,7 @@ def tables(run: Source) -> Frames:
     except RecordError as error:
         return _nothing(str(error))
     note = "the capture ends within a packet" if found.truncated else ""
-    return Frames(_compact(found.packets), _compact(found.wire_messages), _compact(found.flights), note)
+    return Frames(_compact(found.packets), _compact(found.wire_messages), _compact(found.flights), note, found.hidden)
 
 
 def _nothing(note: str) -> Frames:

@@ -68,9 +68,11 @@ class Dataset:
         end_s: float,
         tables: Tables,
         capture_note: str = "",
+        hidden: int = 0,
     ) -> None:
         self.run_dir, self.plan, self.manifest, self.end_s = run_dir, plan, manifest, end_s
         self.capture_note = capture_note  # why there are no packets, or what is wrong with them
+        self.hidden = hidden  # segments with messages beyond the capture's snap length
         self.tables = tables
         self.operations, self.messages = tables.operations, tables.messages
         self.lifetimes, self.peers, self.neighbours = tables.lifetimes, tables.peers, tables.neighbours
@@ -150,7 +152,7 @@ def from_source(run: source.Source) -> Dataset:
         flight_paths=flights.flight_paths(run, book, underlay, frames.flights),
         traffic=traffic.traffic(frames.packets, message_table, book, underlay),
     )
-    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables, frames.note)
+    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables, frames.note, frames.hidden)
 
 
 def read(run_dir: RunDir) -> Dataset:

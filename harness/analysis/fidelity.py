@@ -15,6 +15,7 @@ from harness.analysis.thresholds import THRESHOLDS
 
 VALID, SUSPECT, INVALID = "VALID", "SUSPECT", "INVALID"
 LEVELS = (VALID, SUSPECT, INVALID)
+HIDDEN = "capture_snap"  # the check that tells of messages which a short snap length leaves out
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,11 @@ def capture(data: Dataset) -> Iterator[Check]:
     statistics = data.manifest.get("statistics", {}).get("capture") or {}
     if len(data.packets) and data.capture_note:
         yield Check("capture", SUSPECT, f"{data.capture_note}: traffic after that is not known")
+    if data.hidden:
+        text = (
+            f"messages begin in {data.hidden:,} captured segments beyond the first {data.plan.capture.snap_bytes} bytes"
+        )
+        yield Check(HIDDEN, VALID, f"{text}: these are not in wire_messages; raise 'capture: snap' to have them")
     if statistics.get("error"):
         yield Check("capture", INVALID, f"the capture is not complete: {statistics['error']}")
     if not statistics or not statistics.get("frames"):
@@ -196,7 +202,9 @@ def pressure(data: Dataset) -> Iterator[Check]:
 
 def something(data: Dataset) -> Iterator[Check]:
     """A run in which nothing happened proves nothing."""
-    if data.operations.empty:
+    asked = any(step.do == "command" for step in data.plan.timeline)
+    told = any(len(table) for table in (data.neighbours, data.blocks, data.heads))  # what peers do of themselves
+    if data.operations.empty and (asked or not told):
         yield Check("operations", INVALID, "no operation was carried out: the run says nothing")
     traced = any(peer.trace for peer in data.plan.peers)
     if traced and data.messages.empty:

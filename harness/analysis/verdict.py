@@ -57,6 +57,7 @@ class Verdict:
         marks = {"passed": "ok", "failed": "FAILED", "undecided": "undecided"}
         lines = [f"{self.verdict}, {self.outcome}"]
         lines += [f"  {reason}" for reason in self.reasons]
+        lines += [f"  note: {check.text}" for check in self.checks if check.name == fidelity.HIDDEN]
         lines += [f"  FAILED: {failure}" for failure in self.failures]
         lines += [f"  {marks[e.result]}: {e.text}: {_shown(e.value)}" for e in self.expectations]
         return "\n".join(lines)

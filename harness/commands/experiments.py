@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.display import Display, UntilNobodyListens, make_display
-from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError, SpecError
+from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError
 from harness.manifest import first_manifest
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
@@ -19,6 +19,7 @@ from harness.programs import check_programs
 from harness.records import RunDir, read_json, read_lines, write_json
 from harness.spec import load_spec
 from harness.spec.effective import effective_text
+from harness.spec.load import Document
 
 
 def planned(arguments: Namespace) -> tuple[Plan, str]:
@@ -32,7 +33,7 @@ def planned(arguments: Namespace) -> tuple[Plan, str]:
         advice = "`harness sweep` runs them all; `--set sweep=null --set repeat=1` makes one run of it"
         raise document.fail(("sweep",) if spec.sweep else ("repeat",), f"this spec asks for several runs: {advice}")
     plan = make_plan(spec, document)
-    _check_metrics(plan)
+    _check_metrics(plan, document)
     if plan.capture and plan.capture.filter:
         from harness.packet_ring import compile_program
 
@@ -40,14 +41,14 @@ def planned(arguments: Namespace) -> tuple[Plan, str]:
     return plan, effective_text(document, settings)
 
 
-def _check_metrics(plan: Plan) -> None:
+def _check_metrics(plan: Plan, document: Document) -> None:
     from harness.analysis.metrics import METRICS
     from harness.spec.wording import did_you_mean
 
-    for expectation in plan.expectations:
+    for index, expectation in enumerate(plan.expectations):
         if expectation.metric not in METRICS:
             hint = did_you_mean(expectation.metric, METRICS)
-            raise SpecError(f"expect: there is no metric {expectation.metric!r}{hint}")
+            raise document.fail(("expect", index, "metric"), f"there is no metric {expectation.metric!r}{hint}")
 
 
 def validate(arguments: Namespace) -> int:

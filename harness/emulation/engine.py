@@ -48,6 +48,7 @@ class MininetEngine:
         self.blocks = Blocks(self.network.namespaces)
         self.prober = Prober(plan, self.network.namespaces, self.epoll)
         self.capture: capture.Capture | None = None
+        self._capture_failed = False
         self.machine = machine.Pressure()
         self._net: Net | None = None
         self._closed = False
@@ -170,6 +171,13 @@ class MininetEngine:
         if self.facts["clock"] == "virtual":
             return {}  # no work takes any time there
         return {**self.machine.read(), **self.network.late()}
+
+    def trouble(self) -> list[str]:
+        failure = self.capture.failure() if self.capture is not None else None
+        if failure is None or self._capture_failed:
+            return []
+        self._capture_failed = True
+        return [f"the capture is not complete: {failure}"]
 
     def finish(self) -> dict[str, Any]:
         """peers_killed, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""

@@ -220,6 +220,21 @@ def test_the_end_of_the_capturing_process_is_told(run_inside: Run) -> None:
     assert found["frames"] == 0
 
 
+def dead_early() -> str | None:
+    net = Net()
+    with capturing(net) as (capture, _):
+        assert capture.pid is not None
+        assert capture.failure() is None
+        watched = os.pidfd_open(capture.pid)
+        os.kill(capture.pid, signal.SIGKILL)
+        assert select.select([watched], [], [], 10)[0]
+        return capture.failure()
+
+
+def test_a_dead_capturing_process_is_told_while_the_run_goes_on(run_inside: Run) -> None:
+    assert run_inside(dead_early) == "the capturing process ended before the run did"
+
+
 def start_and_wait() -> None:
     """In a process of its own: begin a capture, tell its process id, and wait for the end."""
     net = Net()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from content_run import with_content
 from rundir_factory import T0_NS, Run, tiny
 
 from harness.analysis import dataset
@@ -156,6 +157,26 @@ def test_nothing_never_passes(tmp_path: Path) -> None:
     assert verdict.exit_status == UNDECIDED
     assert any("no operation" in reason for reason in verdict.reasons)
     assert any("no message" in reason for reason in verdict.reasons)
+
+
+def test_peers_may_have_no_orders_but_work_of_their_own(tmp_path: Path) -> None:
+    run = with_content().expecting()
+    run.plan = replace(run.plan, timeline=tuple(step for step in run.plan.timeline if step.do != "command"))
+    assert _judge(run, tmp_path).verdict == "VALID"
+
+
+def test_what_the_snap_length_hides_is_told(tmp_path: Path) -> None:
+    run = tiny()
+    run.plan = replace(run.plan, capture=CapturePlan(("w1",), 96, ""))
+    run.manifest |= {"engine": "memory"}  # whose capture may be empty
+    data = dataset.build(run.write(tmp_path))
+    assert "note" not in judge(data).text()
+    data.hidden = 1234
+    verdict = judge(data)
+    assert verdict.verdict == "VALID"
+    assert (
+        "  note: messages begin in 1,234 captured segments beyond the first 96 bytes: these are not" in verdict.text()
+    )
 
 
 def test_an_empty_capture_never_passes(tmp_path: Path) -> None:
