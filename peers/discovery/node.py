@@ -1,0 +1,29 @@
+"""The roles of protocol `discovery` that are honest: nodes, the bootnodes that they ask, and the one under attack."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from peers.discovery.connector import Connector
+from peers.discovery.options import BootnodeOptions, NodeOptions
+
+
+class Node(Connector):
+    """Finds its neighbours by bootnodes and by what they know: peer discovery in the manner of Bitcoin."""
+
+    protocol: ClassVar[str] = "discovery"
+    role: ClassVar[str] = "node"
+
+
+class Bootnode(Connector):
+    """Remembers who has asked it, and tells others."""
+
+    protocol: ClassVar[str] = "discovery"
+    role: ClassVar[str] = "bootnode"
+    Options: ClassVar[type[NodeOptions]] = BootnodeOptions
+
+
+class Victim(Node):
+    """A node like all others, but the one that attackers are told of."""
+
+    role: ClassVar[str] = "victim"
