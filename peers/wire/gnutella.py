@@ -1,7 +1,8 @@
 """Gnutella 0.4 descriptors (Clip2, "The Gnutella Protocol Specification v0.4", revisions 1.2 and 1.6).
 
 A descriptor is a header of 23 bytes (GUID, payload descriptor, TTL, hops, payload length) and a payload. Integers are
-little-endian, IPv4 addresses big-endian. Extensions that later revisions append to payloads are passed over.
+little-endian, IPv4 addresses big-endian. Extensions that later revisions append to payloads are passed over, but for
+one of our own in a Query, which says that it is a walker. Streams are in `gnutella_stream`.
 """
 
 from __future__ import annotations
@@ -13,20 +14,34 @@ from peers.core import Address
 from peers.wire import Malformed
 
 PING, PONG, BYE, PUSH, QUERY, QUERYHIT = 0x00, 0x01, 0x02, 0x40, 0x80, 0x81
-KINDS = {PING: "ping", PONG: "pong", BYE: "bye", PUSH: "push", QUERY: "query", QUERYHIT: "queryhit"}
-
-CONNECT = b"GNUTELLA CONNECT/0.4\n\n"
-OK = b"GNUTELLA OK\n\n"
+STANDARD, VENDOR = 0x30, 0x31  # messages that servents may agree upon and others pass over
+KINDS = {
+    PING: "ping",
+    PONG: "pong",
+    BYE: "bye",
+    STANDARD: "standard",
+    VENDOR: "vendor",
+    PUSH: "push",
+    QUERY: "query",
+    QUERYHIT: "queryhit",
+}
 
 GUID_BYTES = 16
 MAX_PAYLOAD_BYTES = 65_536  # room for a QueryHit of 255 long names; more is an attack or a stream out of step
 MAX_RESULTS = 255  # their number is one byte
+
+GGEP, LAST, CODED, ID_LENGTH, LENGTH_ENDS = 0xC3, 0x80, 0x60, 0x0F, 0x40
+WALK_ID = b"WK"
+CHECK_VENDOR, CHECK_VERSION = b"WALK", 1
+ASK, GO_ON, STOP = 1, 2, 3  # selectors
 
 _HEADER = struct.Struct("<16sBBBI")
 _PONG = struct.Struct("<H4sII")
 _HIT = struct.Struct("<BH4sI")
 _RESULT = struct.Struct("<II")
 _PUSH = struct.Struct("<16sI4sH")
+_WALK = struct.Struct("<4sHB")
+_CHECK = struct.Struct("<4sHHI")
 HEADER_BYTES = _HEADER.size
 
 
@@ -43,6 +58,16 @@ class Descriptor(NamedTuple):
     def aged(self, ttl: int) -> Descriptor:
         """The same descriptor one hop further on its way."""
         return Descriptor(self.guid, self.kind, ttl, self.hops + 1, self.payload)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Descriptor:
+        """From a datagram, which holds one. Raises Malformed."""
+        if len(data) < HEADER_BYTES:
+            raise Malformed(f"datagram of {len(data)} bytes")
+        guid, kind, ttl, hops, length = _HEADER.unpack_from(data)
+        if length != len(data) - HEADER_BYTES:
+            raise Malformed(f"payload of {len(data) - HEADER_BYTES} bytes that should have {length}")
+        return cls(guid, kind, ttl, hops, data[HEADER_BYTES:])
 
 
 class Pong(NamedTuple):
@@ -64,14 +89,38 @@ class Pong(NamedTuple):
         return cls(_address(host, port), files, kilobytes)
 
 
+class Walk(NamedTuple):
+    """What makes a Query a walker: it goes to one neighbour at a time, and asks `origin` each `every` steps (0: never).
+
+    Carried as an extension of the kind GGEP ("Gnutella Generic Extension Protocol", version 0.51), id `WK`.
+    """
+
+    origin: Address
+    every: int
+
+    def encode(self) -> bytes:
+        data = _WALK.pack(_packed(self.origin), self.origin.port, self.every)
+        return bytes([GGEP, LAST | len(WALK_ID)]) + WALK_ID + bytes([LENGTH_ENDS | len(data)]) + data
+
+    @classmethod
+    def decode(cls, data: bytes) -> Walk:
+        """Raises Malformed."""
+        if len(data) != _WALK.size:
+            raise Malformed(f"walker of {len(data)} bytes")
+        host, port, every = _WALK.unpack(data)
+        return cls(_address(host, port), every)
+
+
 class Query(NamedTuple):
     """A search; `speed_kbit` is the least that an answering servent should have."""
 
     speed_kbit: int
     criteria: str
+    walk: Walk | None = None
 
     def encode(self) -> bytes:
-        return struct.pack("<H", self.speed_kbit) + self.criteria.encode() + b"\0"
+        end = self.walk.encode() if self.walk else b""
+        return struct.pack("<H", self.speed_kbit) + self.criteria.encode() + b"\0" + end
 
     @classmethod
     def decode(cls, payload: bytes) -> Query:
@@ -79,7 +128,10 @@ class Query(NamedTuple):
         end = payload.find(b"\0", 2)
         if end < 0:
             raise Malformed("query without end of its search criteria")
-        return cls(int.from_bytes(payload[:2], "little"), _text(payload[2:end]))
+        walk = _extension(payload[end + 1 :], WALK_ID)
+        return cls(
+            int.from_bytes(payload[:2], "little"), _text(payload[2:end]), None if walk is None else Walk.decode(walk)
+        )
 
 
 class Result(NamedTuple):
@@ -132,45 +184,24 @@ class Push(NamedTuple):
         return cls(servent, file_index, _address(host, port))
 
 
-class Reader:
-    """Cuts a stream into descriptors, after the greeting that the other side owes us (CONNECT or OK).
+class Check(NamedTuple):
+    """A walker's question to its origin, and the answer: a vendor message in a datagram, with the Query's GUID."""
 
-    Feed, then call `next` until it returns None. After Malformed the stream is out of step and cannot be read on.
-    """
+    selector: int  # ASK, GO_ON or STOP
+    token: int  # of the asking servent, to know the walker by
 
-    def __init__(self, greeting: bytes) -> None:
-        self.greeted = False
-        self._greeting = greeting
-        self._buffer = bytearray()
+    def encode(self) -> bytes:
+        return _CHECK.pack(CHECK_VENDOR, self.selector, CHECK_VERSION, self.token)
 
-    def feed(self, data: bytes) -> None:
-        self._buffer += data
-
-    def greet(self) -> bool:
-        """True once the greeting is complete. Raises Malformed as soon as it cannot become right."""
-        if not self.greeted:
-            size = len(self._greeting)
-            came = bytes(self._buffer[:size])
-            if not self._greeting.startswith(came):
-                raise Malformed(f"greeting {came!r} instead of {self._greeting!r}")
-            if len(came) == size:
-                del self._buffer[:size]
-                self.greeted = True
-        return self.greeted
-
-    def next(self) -> Descriptor | None:
-        """The next whole descriptor, or None. Raises Malformed."""
-        if len(self._buffer) < HEADER_BYTES:
-            return None
-        guid, kind, ttl, hops, length = _HEADER.unpack_from(self._buffer)
-        if length > MAX_PAYLOAD_BYTES:
-            raise Malformed(f"payload of {length} bytes, above {MAX_PAYLOAD_BYTES}")
-        end = HEADER_BYTES + length
-        if len(self._buffer) < end:
-            return None
-        payload = bytes(self._buffer[HEADER_BYTES:end])
-        del self._buffer[:end]
-        return Descriptor(guid, kind, ttl, hops, payload)
+    @classmethod
+    def decode(cls, payload: bytes) -> Check:
+        """Raises Malformed."""
+        if len(payload) < _CHECK.size:
+            raise Malformed(f"vendor message of {len(payload)} bytes")
+        vendor, selector, _version, token = _CHECK.unpack_from(payload)
+        if vendor != CHECK_VENDOR or selector not in (ASK, GO_ON, STOP):
+            raise Malformed(f"vendor message {vendor!r}, selector {selector}")
+        return cls(selector, token)
 
 
 def _results(data: bytes, count: int) -> tuple[Result, ...]:
@@ -186,6 +217,30 @@ def _results(data: bytes, count: int) -> tuple[Result, ...]:
         index, size = _RESULT.unpack_from(data, name_at - _RESULT.size)
         results.append(Result(index, size, _text(data[name_at:end])))
     return tuple(results)
+
+
+def _extension(data: bytes, wanted: bytes) -> bytes | None:
+    """The data of one GGEP extension. Anything else, and what cannot be read, is passed over as unknown to us."""
+    if not data or data[0] != GGEP:
+        return None
+    at = 1
+    while at < len(data):
+        flags = data[at]
+        name_end = at + 1 + (flags & ID_LENGTH)
+        name, at, length = data[at + 1 : name_end], name_end, 0
+        for at in range(name_end, min(name_end + 3, len(data))):  # six bits a byte, three bytes at most
+            length = length << 6 | data[at] & 0x3F
+            if data[at] & LENGTH_ENDS:
+                break
+        else:
+            return None
+        end = at + 1 + length
+        if end > len(data) or name == wanted:
+            return data[at + 1 : end] if end <= len(data) and not flags & CODED else None
+        if flags & LAST:
+            return None
+        at = end
+    return None
 
 
 def _text(data: bytes) -> str:

@@ -8,17 +8,21 @@ from typing import Any, NamedTuple
 
 from peers.core import (
     Address,
+    AskDrained,
     CancelTimer,
     Close,
     Closed,
     Command,
     Connect,
     Core,
+    Datagram,
+    Drained,
     Effect,
     Emit,
     Input,
     Opened,
     Received,
+    SendDatagram,
     SetTimer,
     Started,
     TimerFired,
@@ -101,6 +105,10 @@ class StreamNet:
                 self._write(core, effect)
             elif isinstance(effect, Close) and (other := self._streams.pop((id(core), effect.conn), None)):
                 self._end(*other, after=self.latency(core.address, other[0].address))
+            elif isinstance(effect, SendDatagram):
+                self._datagram(core, effect)
+            elif isinstance(effect, AskDrained):
+                self._ask_drained(core, effect)
             elif not isinstance(effect, Close):
                 raise TypeError(f"no streams here for {effect}")
 
@@ -146,12 +154,30 @@ class StreamNet:
         for start in range(0, len(effect.data), size):
             self._deliver(core, other, conn, effect.data[start : start + size])
 
+    def _ask_drained(self, core: Core, effect: AskDrained) -> None:
+        """As for a reader that keeps up: what was written has left when the latency is over."""
+        if (id(core), effect.conn) not in self._streams:
+            return
+
+        def drained() -> None:
+            if (id(core), effect.conn) in self._streams:
+                self._hand(core, Drained(effect.conn))
+
+        self._at(self.now + self.latency(core.address, self._streams[id(core), effect.conn][0].address), drained)
+
     def _deliver(self, core: Core, other: Core, conn: int, data: bytes) -> None:
         def arrive() -> None:
             if (id(other), conn) in self._streams:
                 self._hand(other, Received(conn, data))
 
         self._at(self.now + self.latency(core.address, other.address), arrive)
+
+    def _datagram(self, core: Core, effect: SendDatagram) -> None:
+        def arrive() -> None:
+            if effect.to in self.cores:
+                self._hand(self.cores[effect.to], Datagram(core.address, effect.data))
+
+        self._at(self.now + self.latency(core.address, effect.to), arrive)
 
     def _end(self, core: Core, conn: int, after: float = 0.0) -> None:
         def arrive() -> None:

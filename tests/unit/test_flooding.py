@@ -8,11 +8,9 @@ from stream_net import StreamNet
 
 from peers.core import Address, Command, Opened, Received, Setting, Started, Write, emitted
 from peers.flooding import Options, Servent
-from peers.routes import OWN, Routes
+from peers.flooding.routes import OWN, Routes
 from peers.wire.gnutella import (
     BYE,
-    CONNECT,
-    OK,
     PUSH,
     QUERY,
     QUERYHIT,
@@ -20,9 +18,9 @@ from peers.wire.gnutella import (
     Push,
     Query,
     QueryHit,
-    Reader,
     Result,
 )
+from peers.wire.gnutella_stream import CONNECT, Reader
 
 
 def address(number):
@@ -218,10 +216,11 @@ class Stranger:
     """A neighbour that a test plays: says what it likes and reads what the servent writes to it."""
 
     def __init__(self, core, conn, t_s=0.0):
-        self.core, self.conn, self.reader = core, conn, Reader(OK)
+        self.core, self.conn, self.reader, self.greeted = core, conn, Reader(), False
         core.handle(t_s, Opened(conn, Address("10.9.9.9", 40000 + conn), inbound=True))
         self.hear(self.say(CONNECT, t_s))
-        assert self.reader.greet()
+        assert self.reader.block().status == 200
+        self.greeted = True
         self.reader.next()  # the Ping by which an inbound neighbour is asked for its name
 
     def say(self, data, t_s=0.0):
@@ -233,7 +232,7 @@ class Stranger:
         for effect in effects:
             if isinstance(effect, Write) and effect.conn == self.conn:
                 self.reader.feed(effect.data)
-        return list(iter(self.reader.next, None)) if self.reader.greeted else []
+        return list(iter(self.reader.next, None)) if self.greeted else []
 
 
 @pytest.fixture

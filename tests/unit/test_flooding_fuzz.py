@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from peers.core import Address, Closed, Command, Opened, Received, Setting, Started, TimerFired
 from peers.flooding import Options, Servent
-from peers.wire.gnutella import CONNECT, MAX_PAYLOAD_BYTES, OK, Descriptor, Query, QueryHit, Result
+from peers.wire.gnutella import MAX_PAYLOAD_BYTES, Descriptor, Query, QueryHit, Result
+from peers.wire.gnutella_stream import CONNECT, OK
 
 guids = st.sampled_from([bytes([n] * 16) for n in range(4)])
 addresses = st.sampled_from([Address("10.0.0.2", 6346), Address("0.0.0.0", 1), Address("255.255.255.255", 65535)])

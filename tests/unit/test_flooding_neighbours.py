@@ -7,7 +7,8 @@ from stream_net import StreamNet
 
 from peers.core import Address, Close, Opened, Received, Setting, Started, TimerFired, emitted
 from peers.flooding import Options, Servent
-from peers.wire.gnutella import CONNECT, PING, PONG, Descriptor, Pong
+from peers.wire.gnutella import PING, PONG, Descriptor, Pong
+from peers.wire.gnutella_stream import CONNECT
 
 
 def address(number):
@@ -170,7 +171,8 @@ def test_streams_beyond_the_limit_are_refused():
     core.handle(0.0, Started())
     greeted(core, 1)
     greeted(core, 3)
-    assert core.handle(0.0, Opened(5, Address("10.0.0.9", 40005), inbound=True)) == [Close(5)]
+    assert core.handle(0.0, Opened(5, Address("10.0.0.9", 40005), inbound=True)) == []
+    assert core.handle(0.0, Received(5, CONNECT)) == [Close(5)]
 
 
 def test_who_does_not_greet_in_time_is_closed():

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from peers.core import Address
 from peers.wire import Malformed
 from peers.wire.gnutella import (
-    CONNECT,
     MAX_PAYLOAD_BYTES,
-    OK,
     PING,
     QUERY,
     Descriptor,
@@ -17,9 +15,9 @@ from peers.wire.gnutella import (
     Push,
     Query,
     QueryHit,
-    Reader,
     Result,
 )
+from peers.wire.gnutella_stream import CONNECT, OK, Reader
 
 GUID = bytes(range(16))
 HOME = Address("10.1.2.3", 6346)  # 6346 = 0x18CA
@@ -96,26 +94,26 @@ def read_all(reader):
     return found
 
 
-def test_reader_needs_the_greeting_first():
-    reader = Reader(CONNECT)
+def test_reader_gives_blocks_then_descriptors():
+    reader = Reader()
     reader.feed(CONNECT[:-1])
-    assert not reader.greet()
+    assert reader.block() is None
     reader.feed(CONNECT[-1:] + Descriptor(GUID, PING, 1, 0).encode())
-    assert reader.greet()
+    assert reader.block().version == (0, 4)
     assert read_all(reader) == [Descriptor(GUID, PING, 1, 0)]
 
 
 def test_a_wrong_greeting_is_refused_at_its_first_wrong_byte():
-    reader = Reader(CONNECT)
-    reader.feed(b"GNUTELLA CONNECT/0.6")
-    with pytest.raises(Malformed, match="greeting"):
-        reader.greet()
+    reader = Reader()
+    reader.feed(b"GNUX")
+    with pytest.raises(Malformed, match="instead of a handshake"):
+        reader.block()
 
 
 def test_a_longer_payload_than_allowed_is_refused_before_it_comes():
-    reader = Reader(OK)
+    reader = Reader()
     reader.feed(OK + GUID + b"\x80\x01\x00" + (MAX_PAYLOAD_BYTES + 1).to_bytes(4, "little"))
-    assert reader.greet()
+    assert reader.block().status == 200
     with pytest.raises(Malformed, match="payload of 65537 bytes"):
         reader.next()
 
@@ -133,11 +131,13 @@ descriptors = st.builds(
 @given(st.lists(descriptors, max_size=8), st.integers(1, 50))
 def test_chunks_do_not_matter(sent, chunk):
     stream = OK + b"".join(descriptor.encode() for descriptor in sent)
-    reader = Reader(OK)
+    reader = Reader()
     found = []
+    greeting = None
     for start in range(0, len(stream), chunk):
         reader.feed(stream[start : start + chunk])
-        if reader.greet():
+        greeting = greeting or reader.block()
+        if greeting:
             found += read_all(reader)
     assert found == sent
 

@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 
 class Route(NamedTuple):
-    """`conn` is where the descriptor came from, or OWN; `op` is the operation it serves, if it is this peer's own."""
+    """`conn` is where the descriptor came from, or OWN; `op` is the operation it serves, if it is this peer's own.
+
+    `hops` is the number that the descriptor bore when it came.
+    """
 
     conn: int
     expires: float
     op: str | None = None
+    hops: int = 0
 
 
 OWN = -1  # never the number of a stream
@@ -30,14 +34,27 @@ class Routes:
         route = self._table.get(guid)
         return route if route is not None and route.expires > now else None
 
-    def add(self, guid: bytes, conn: int, now: float, op: str | None = None) -> bool:
+    def add(self, guid: bytes, conn: int, now: float, op: str | None = None, hops: int = 0) -> bool:
         """Remember it; False when it is known already, and then the way it came first stays."""
         if self.get(guid, now) is not None:
             return False
         self._table.pop(guid, None)  # an expired entry must not keep its place in front
-        self._table[guid] = Route(conn, now + self.life_s, op)
+        self._table[guid] = Route(conn, now + self.life_s, op, hops)
         self._shrink(now)
         return True
+
+    def add_shortest(self, guid: bytes, conn: int, now: float, hops: int) -> bool:
+        """The same, but a way of fewer hops takes the place of a longer one.
+
+        Walkers wander, and one may come early by a long way. Each servent on the way back then is nearer to the origin
+        than the one before, so an answer cannot go round in circles, and needs no more hops than its walker took.
+        """
+        if self.add(guid, conn, now, hops=hops):
+            return True
+        route = self._table[guid]
+        if route.conn != OWN and hops < route.hops:
+            self._table[guid] = route._replace(conn=conn, hops=hops)
+        return False
 
     def _shrink(self, now: float) -> None:
         while self._table:
