@@ -11,8 +11,15 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     "flooding": {"servent": "peers.flooding:Servent"},
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node"},
+    "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},
     "gossip": {"peer": "peers.gossip:Peer", "member": "peers.gossip:Member"},
     "chain": {"node": "peers.chain:Node"},
+    "discovery": {
+        "node": "peers.discovery:Node",
+        "bootnode": "peers.discovery:Bootnode",
+        "victim": "peers.discovery:Victim",
+        "attacker": "peers.discovery:Attacker",
+    },
 }
 
 

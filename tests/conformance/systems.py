@@ -28,8 +28,12 @@ OVERLAYS: dict[str, System] = {
         f"{{protocol: tracker, peers: [{{role: tracker, on: west5}}, {{role: client, on: {REST}}}]}}", REST, REST
     ),
     "dht": System("{protocol: dht, peers: all}"),
+    "bittorrent": System(
+        f"{{protocol: bittorrent, peers: [{{role: tracker, on: west5}}, {{role: peer, on: {REST}}}]}}", REST, REST
+    ),
     "gossip": System("{protocol: gossip, peers: all, graph: {generator: random_regular, degree: 3}}"),
     "chain": System("{protocol: chain, peers: all, graph: {generator: random_regular, degree: 3}}"),
+    "discovery": System(f"{{protocol: discovery, peers: [{{role: bootnode, on: west5}}, {{role: node, on: {REST}}}]}}"),
 }
 
 WORK = {  # what is asked of a system whose roles have the verb, always at the same moments
