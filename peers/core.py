@@ -85,6 +85,12 @@ class Closed(NamedTuple):
     reason: str
 
 
+class Drained(NamedTuple):
+    """All that was written to this stream is with the system: the answer to one `AskDrained`."""
+
+    conn: int
+
+
 class TimerFired(NamedTuple):
     name: str
 
@@ -97,7 +103,7 @@ class Command(NamedTuple):
     args: dict[str, Any]
 
 
-Input = Started | Datagram | Opened | Received | Closed | TimerFired | Command
+Input = Started | Datagram | Opened | Received | Closed | Drained | TimerFired | Command
 
 
 # ---- effects: what a core wants done ----
@@ -118,6 +124,17 @@ class Connect(NamedTuple):
 class Write(NamedTuple):
     conn: int
     data: bytes
+
+
+class AskDrained(NamedTuple):
+    """Have `Drained` once all that was written to a stream has left the peer's own buffer: in a later turn even when
+    nothing waits, never when the stream ends before.
+
+    A core that sends a file writes a piece, asks, and writes the next when it is told: no more than a piece waits in
+    memory, a slow reader slows the sender down, and between two pieces others have their turn.
+    """
+
+    conn: int
 
 
 class Close(NamedTuple):
@@ -142,7 +159,7 @@ class Emit(NamedTuple):
     fields: dict[str, Any]
 
 
-Effect = SendDatagram | Connect | Write | Close | SetTimer | CancelTimer | Emit
+Effect = SendDatagram | Connect | Write | AskDrained | Close | SetTimer | CancelTimer | Emit
 
 
 @dataclass
@@ -158,7 +175,8 @@ class Setting:
     """What a core is given at birth.
 
     `identity` draws what a peer keeps when it is started again (its id), and nothing else; `rng` draws the rest, which
-    must be new after a restart: whoever draws the same GUIDs again is taken for its own echo. `store` is its disk.
+    must be new after a restart: whoever draws the same GUIDs again is taken for its own echo. `store` is its
+    disk, which outlives a restart unless it is lost.
     """
 
     address: Address
@@ -194,12 +212,14 @@ class Core:
     # of the same overlay that are started earlier) or "role:<name>" (all peers of that role); "this or that" means the
     # first for which the overlay has peers
     bootstrap_from: ClassVar[str] = "members"
+    member: ClassVar[bool] = True  # of the overlay's graph; a server whom others only ask is none
 
     def __init__(self, setting: Setting, options: Any = None) -> None:
         self.address = setting.address
         self.bootstrap = setting.bootstrap
         self.rng = setting.rng
         self.identity = setting.identity
+        self.store = setting.store
         self.trace = setting.trace
         self.options = options if options is not None else self.Options()
         self.now = 0.0
@@ -213,6 +233,8 @@ class Core:
             self.on_datagram(event.source, event.data)
         elif isinstance(event, Received):
             self.on_received(event.conn, event.data)
+        elif isinstance(event, Drained):
+            self.on_drained(event.conn)
         elif isinstance(event, TimerFired):
             self.on_timer(event.name)
         elif isinstance(event, Command):
@@ -232,6 +254,7 @@ class Core:
     def on_opened(self, conn: int, remote: Address, inbound: bool) -> None: ...
     def on_received(self, conn: int, data: bytes) -> None: ...
     def on_closed(self, conn: int, reason: str) -> None: ...
+    def on_drained(self, conn: int) -> None: ...
     def on_timer(self, name: str) -> None: ...
     def on_command(self, op: str, verb: str, args: dict[str, Any]) -> None: ...
 
@@ -247,6 +270,9 @@ class Core:
 
     def write(self, conn: int, data: bytes) -> None:
         self._effects.append(Write(conn, data))
+
+    def ask_drained(self, conn: int) -> None:
+        self._effects.append(AskDrained(conn))
 
     def close(self, conn: int) -> None:
         self._effects.append(Close(conn))

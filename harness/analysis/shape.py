@@ -10,6 +10,9 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
+from harness.plan.overlays import core_of
+from peers.registry import PROTOCOLS
+
 if TYPE_CHECKING:
     from harness.analysis.view import View
 
@@ -22,11 +25,19 @@ def graph_at(view: View, t_s: float) -> nx.Graph:
     table = view.neighbours
     if table.empty:
         return graph
-    lives = view.all_lifetimes
+    lives = _members(view)
     graph.add_nodes_from(lives[(lives["from_s"] <= t_s) & (lives["to_s"] >= t_s)]["peer"])
     now = table[(table["from_s"] <= t_s) & (table["to_s"] >= t_s)]
     graph.add_edges_from(pair for pair in _pairs(now) if pair[0] in graph and pair[1] in graph)
     return graph
+
+
+def _members(view: View) -> pd.DataFrame:
+    """The lives of all peers but servers that never were anybody's neighbours (bootnodes, trackers)."""
+    table, lives = view.neighbours, view.all_lifetimes
+    servers = {peer.name for peer in view.data.plan.peers if peer.protocol in PROTOCOLS and not core_of(peer).member}
+    servers -= {*table["peer"], *table["remote_peer"]}
+    return lives[~lives["peer"].isin(servers)] if servers else lives
 
 
 def _pairs(table: pd.DataFrame) -> Iterable[Pair]:
@@ -52,7 +63,7 @@ def connected_after_s(view: View) -> float:
     In a window that begins with the timeline they count from the last `ready` before it, for the overlay has formed by
     then; in later ones from the window's begin.
     """
-    table, lives = view.neighbours, view.all_lifetimes
+    table, lives = view.neighbours, _members(view)
     if table.empty or lives.empty:
         return math.nan
     begin = view.from_s

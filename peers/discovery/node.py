@@ -21,6 +21,7 @@ class Bootnode(Connector):
     protocol: ClassVar[str] = "discovery"
     role: ClassVar[str] = "bootnode"
     Options: ClassVar[type[NodeOptions]] = BootnodeOptions
+    member: ClassVar[bool] = False
 
 
 class Victim(Node):
