@@ -111,6 +111,7 @@ class Node:
             io.SendDatagram: self._send,
             io.Connect: lambda effect: self.streams.connect(effect.conn, effect.to, self.t_ns / 1e9),
             io.Write: lambda effect: self.streams.write(effect.conn, effect.data),
+            io.AskDrained: lambda effect: self.streams.ask_drained(effect.conn),
             io.Close: self._close,
             io.SetTimer: lambda effect: self.timers.set(effect.name, effect.at),
             io.CancelTimer: lambda effect: self.timers.cancel(effect.name),

@@ -36,7 +36,7 @@ class Store(Protocol):
         """Make the file if need be; what was never written reads as zeros. What is shared is not written to."""
 
     def share(self, name: str, size: int) -> None:
-        """Have the whole known content of an item (peers.content) under its name; it takes no room until it is read."""
+        """Have the whole known content of an item (peers.content) under its name; from then on it is only read."""
 
     def remove(self, name: str) -> None:
         """Nothing happens when there is no such file."""
@@ -121,6 +121,7 @@ class FileStore:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._shared: set[str] = set()
 
     def size(self, name: str) -> int | None:
         try:
@@ -143,6 +144,8 @@ class FileStore:
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         _check_span(offset, len(data))
+        if name in self._shared:
+            raise StoreError(f"{name!r} is shared: it is not written to")
         try:
             self._write(self._path(name), offset, data)
         except OSError as error:
@@ -154,8 +157,10 @@ class FileStore:
         self.write(name, 0, b"")
         for at in range(0, size, COPY_BYTES):
             self.write(name, at, content.read(name, at, min(COPY_BYTES, size - at)))
+        self._shared.add(name)
 
     def remove(self, name: str) -> None:
+        self._shared.discard(name)
         try:
             os.unlink(self._path(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -170,7 +175,12 @@ class FileStore:
         return sorted(found)
 
     def _path(self, name: str) -> str:
-        return os.path.join(self.directory, check_name(name))
+        path = self.directory
+        for part in check_name(name).split("/"):
+            path = os.path.join(path, part)
+            if os.path.islink(path):
+                raise StoreError(f"name {name[:40]!r} leads out of the store")
+        return path
 
     @staticmethod
     def _write(path: str, offset: int, data: bytes) -> None:

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from peers.core import Address, Closed, Input, Opened, Received
+from peers.core import Address, Closed, Drained, Input, Opened, Received
 from peers.sockets import family
 from peers.timers import Timers
 
@@ -34,12 +34,13 @@ def reason_of(number: int) -> str:
 class Stream:
     """One connection: connecting, open, or closed by the core and on its way out."""
 
-    __slots__ = ("closing", "conn", "connecting", "inbound", "interest", "remote", "socket", "unsent")
+    __slots__ = ("asks", "closing", "conn", "connecting", "inbound", "interest", "remote", "socket", "unsent")
 
     def __init__(self, sock: socket.socket, conn: int, remote: Address, inbound: bool) -> None:
         self.socket, self.conn, self.remote, self.inbound = sock, conn, remote, inbound
         self.connecting = not inbound
         self.closing = False
+        self.asks = False  # the core wants to know when nothing is unsent
         self.unsent = bytearray()
         self.interest = 0
 
@@ -91,6 +92,14 @@ class Streams:
         if len(stream.unsent) > MAX_UNSENT_BYTES:
             self._lose(stream, "error: the other side does not read")
 
+    def ask_drained(self, conn: int) -> None:
+        """The answer waits for the system to say that it takes more: who asks again and again starves nobody."""
+        stream = self._by_conn.get(conn)
+        if stream is not None and not stream.closing:
+            stream.asks = True
+            if not stream.connecting:
+                self._watch(stream)
+
     def close(self, conn: int, now: float) -> None:
         stream = self._by_conn.get(conn)
         if stream is not None:
@@ -111,6 +120,7 @@ class Streams:
         else:
             if mask & select.EPOLLOUT:
                 self._flush(stream)
+                self._tell_drained(stream)
                 if stream.closing and not stream.unsent and stream.socket.fileno() == fd:
                     self.timers.set(stream, now + LINGER_S)
                     self._shut(stream)
@@ -172,7 +182,7 @@ class Streams:
         if stream.connecting:
             self._remove(stream)
             return
-        stream.closing = True
+        stream.closing, stream.asks = True, False
         self._by_conn.pop(stream.conn, None)
         self.timers.set(stream, now + (DRAIN_S if stream.unsent else LINGER_S))
         if not stream.unsent:
@@ -184,8 +194,14 @@ class Streams:
         except OSError:  # the connection is gone already, which is what was wanted
             self._remove(stream)
 
+    def _tell_drained(self, stream: Stream) -> None:
+        if stream.asks and not stream.unsent and self._by_conn.get(stream.conn) is stream:
+            stream.asks = False
+            self._watch(stream)
+            self.deliver(Drained(stream.conn))
+
     def _watch(self, stream: Stream) -> None:
-        interest = select.EPOLLIN | (select.EPOLLOUT if stream.unsent else 0)
+        interest = select.EPOLLIN | (select.EPOLLOUT if stream.unsent or stream.asks else 0)
         if interest != stream.interest:
             stream.interest = interest
             self.epoll.modify(stream.socket.fileno(), interest)

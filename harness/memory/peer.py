@@ -12,16 +12,18 @@ from typing import Any
 
 from harness.memory.clock import Clock
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network
-from harness.memory.streams import Half, handshake
+from harness.memory.streams import SEGMENT_BYTES, Half, handshake
 from harness.plan.model import PeerPlan
 from peers.core import (
     Address,
+    AskDrained,
     CancelTimer,
     Close,
     Closed,
     Connect,
     Core,
     Datagram,
+    Drained,
     Effect,
     Emit,
     Input,
@@ -113,6 +115,8 @@ class MemoryPeer:
             self.world.tell(self.plan.name, effect.event, effect.fields)
         elif isinstance(effect, Write):
             self._write(effect.conn, effect.data)
+        elif isinstance(effect, AskDrained):
+            self._ask_drained(effect.conn)
         elif isinstance(effect, SetTimer):
             self._set_timer(effect.name, effect.at)
         elif isinstance(effect, CancelTimer):
@@ -184,8 +188,21 @@ class MemoryPeer:
 
     def _write(self, conn: int, data: bytes) -> None:
         end = self._streams.get(conn)
-        if end and data:
-            end.out.write(len(data), lambda: end.other._receive(end.other_conn, data))
+        if end:
+            for at in range(0, len(data), SEGMENT_BYTES):
+                self._segment(end, data[at : at + SEGMENT_BYTES])
+
+    @staticmethod
+    def _segment(end: _End, data: bytes) -> None:
+        end.out.write(len(data), lambda: end.other._receive(end.other_conn, data))
+
+    def _ask_drained(self, conn: int) -> None:
+        def drained() -> None:
+            if conn in self._streams:
+                self.take(Drained(conn))
+
+        if conn in self._streams:
+            self._streams[conn].out.when_drained(drained)
 
     def _receive(self, conn: int, data: bytes) -> None:
         if conn in self._streams:

@@ -129,3 +129,29 @@ def test_what_is_not_modelled_is_refused(tmp_path):
     plan = plan_of(tmp_path, TWO.replace("delay: 10 ms,", "delay: 10 ms, duplicate: 1 %,"))
     with pytest.raises(EmulationError, match="does not model"):
         MemoryEngine(plan, RunDir(tmp_path / "run").create()).build(lambda text: None)
+
+
+def test_a_stream_asks_for_more_when_its_window_takes_all(network):
+    half = Half(network, "h1", "h2")
+    arrived, drained = [], []
+    for _ in range(20):  # 57920 bytes: a window of 14480 is on its way, the rest waits
+        half.write(2896, lambda: arrived.append(network.clock.now))
+    half.when_drained(lambda: drained.append(network.clock.now))
+    while network.clock.next_event < 60:
+        network.clock.step()
+    assert len(arrived) == 20
+    assert len(drained) == 1
+    assert arrived[0] < drained[0] < arrived[-1]  # the last window is still on its way
+
+
+def test_bulk_fills_a_line_whose_queue_is_short(network):
+    half = Half(network, "h1", "h2")  # two links of 1 Mbit/s, each with a queue of ten packets
+    arrived = []
+    for number in range(200):
+        half.write(2896, lambda number=number: arrived.append((number, network.clock.now)))
+    while network.clock.next_event < 60:
+        network.clock.step()
+    assert [number for number, _ in arrived] == list(range(200))
+    assert network.statistics()["dropped"] > 0
+    at_best_s = 200 * (2896 + 66) * 8 / 1e6
+    assert at_best_s < arrived[-1][1] < 1.5 * at_best_s

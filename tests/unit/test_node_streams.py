@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from peers.core import Address, Closed, Opened
+from peers.core import Address, Closed, Drained, Opened
 from peers.streams import CONNECT_TIMEOUT_S, DRAIN_S, LINGER_S, Streams, reason_of
 from peers.timers import Timers
 
@@ -153,6 +153,29 @@ def test_drain_gives_up_on_one_that_does_not_read(bench, server):
         assert bench.only().unsent
         bench.streams.drain(0.01)
         assert bench.only().unsent
+
+
+def test_drained_is_told_once_and_in_a_later_turn(bench, server):
+    with connected(bench, server):
+        bench.streams.ask_drained(2)
+        assert bench.told == []
+        bench.turn()
+        assert bench.told == [Drained(2)]
+        assert not bench.only().interest & select.EPOLLOUT
+
+
+def test_drained_waits_for_one_that_does_not_read(bench, server):
+    with connected(bench, server) as other:
+        bench.streams.write(2, bytes(4_000_000))
+        bench.streams.ask_drained(2)
+        assert bench.epoll.poll(0) == []
+        left = 4_000_000
+        while left:
+            left -= len(other.recv(65_536))
+            if bench.only().unsent:
+                assert bench.told == []
+                bench.streams.ready(bench.only().socket.fileno(), select.EPOLLOUT, NOW)
+        assert bench.told == [Drained(2)]
 
 
 def test_reasons():
