@@ -25,20 +25,37 @@ SUMMARY = {  # metric -> what the page calls it, and how it is written
     "latency_p90_ms": ("nine of ten answers within", "{:,.0f} ms"),
     "hops_mean": ("overlay hops to the answer", "{:.1f}"),
     "messages_per_lookup": ("messages per lookup", "{:,.1f}"), "bytes_per_lookup": ("bytes per lookup", "{:,.0f}"),
+    "downloads": ("downloads asked", "{:,.0f}"), "download_success_rate": ("complete", "{:.1%}"),
+    "download_p50_s": ("median time of a download", "{:,.1f} s"),
+    "download_last_s": ("first begin to last end", "{:,.1f} s"),
+    "download_mbit_s": ("rate of a download", "{:,.2f} Mbit/s"),
+    "broadcasts": ("messages broadcast", "{:,.0f}"), "reach": ("peers that a message reaches", "{:.1%}"),
+    "time_to_50_ms": ("half of them after", "{:,.0f} ms"), "time_to_99_ms": ("99 % of them after", "{:,.0f} ms"),
+    "copies_per_delivery": ("copies that a peer gets of each", "{:.2f}"),
+    "blocks": ("blocks mined", "{:,.0f}"), "stale_share": ("of these stale in the end", "{:.1%}"),
+    "reorgs": ("times that a peer changed its chain", "{:,.0f}"),
+    "reorg_depth_max": ("most blocks undone at once", "{:,.0f}"),
+    "heads_at_end": ("best chains at the end", "{:,.0f}"),
+    "degree_mean": ("neighbours of a peer at the end", "{:.1f}"),
     "duplicate_share": ("flooded copies already seen", "{:.0%}"),
     "message_bytes_per_s": ("bytes per second, all peers", "{:,.0f}"),
     "load_max_share": ("messages at the busiest peer", "{:.0%}"), "load_gini": ("unevenness of load (Gini)", "{:.2f}"),
     "availability": ("time that peers were up", "{:.1%}"), "malformed": ("malformed messages", "{:,.0f}"),
 }  # fmt: skip
 
+ASKED = ("lookups", "downloads", "broadcasts")
+
 
 def summary(data: Dataset, metrics: dict[str, Any]) -> list[list[str]]:
-    """One row a metric, over the whole run: its name and its value in each overlay; unknown ones are left out."""
+    """One row a metric, over the whole run: its name and its value in each overlay.
+
+    Those that are unknown everywhere are left out, and the numbers of what nobody was asked to do.
+    """
     values = [metrics["values"]["run"][overlay] for overlay in data.overlays]
     return [
         [words, *(_word(value[name], form) for value in values)]
         for name, (words, form) in SUMMARY.items()
-        if any(value[name] is not None for value in values)
+        if any(value[name] is not None and (value[name] or name not in ASKED) for value in values)
     ]
 
 

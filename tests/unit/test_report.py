@@ -59,6 +59,14 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     return run_dir
 
 
+def test_the_summary_names_what_was_asked(run_dir: RunDir) -> None:
+    text = unescape(re.sub(r"<[^>]+>", " ", run_dir.report.read_text()))
+    words = " ".join(text.split())
+    assert "downloads asked 3 0 complete 66.7% – median time of a download 3.0 s –" in words
+    assert "messages broadcast 0 2 peers that a message reaches – 75.0%" in words
+    assert "blocks mined 4 – of these stale in the end 25.0% –" in words
+
+
 def test_everything_is_there(run_dir: RunDir) -> None:
     assert json.loads(run_dir.verdict.read_text())["verdict"] == "VALID"
     assert json.loads(run_dir.metrics.read_text())["values"]["run"]["dht"]["success_rate"] == 0.4
