@@ -63,7 +63,11 @@ def _runners(arguments: Namespace, design: Design) -> Iterator[Runners]:
         finally:
             cluster.close()
         return
-    count = arguments.jobs or (1 if design.clock == "real" else len(os.sched_getaffinity(0)))
+    count = (
+        arguments.jobs
+        if arguments.jobs is not None
+        else (1 if design.clock == "real" else len(os.sched_getaffinity(0)))
+    )
     if count < 1:
         raise SpecError("--jobs must be at least 1")
     pool = Pool(count)
