@@ -78,6 +78,12 @@ class Downloads:
 
     def begin(self, op: str, item: str, size: int) -> None:
         download = self.running[op] = Download(op, item, size, self.servent.now)
+        try:  # go on where an earlier life of this servent ended
+            self._hash(download, self.servent.shelf.kept(item, size - 1))
+        except StoreError as error:
+            self.servent.emit("op_start", op=op, verb="download", item=item)
+            self._finish(download, str(error))
+            return
         guids = self.servent.searches.begin(op, "download", item, lambda s, reason: self._searched(download, s, reason))
         if op in self.running:
             download.guids = guids
@@ -246,13 +252,16 @@ class Downloads:
     def _keep(self, download: Download, data: bytes) -> None:
         assert download.source is not None
         self.servent.shelf.write(download.item, download.have, data)
-        download.hasher.update(data)
-        download.have += len(data)
+        self._hash(download, data)
         download.fetched += len(data)
         download.served[str(download.source.address)] = None
         if self.servent.now - download.told >= PROGRESS_S:
             download.told = self.servent.now
             self.servent.emit("progress", op=download.op, item=download.item, have_bytes=download.have)
+
+    def _hash(self, download: Download, data: bytes) -> None:
+        download.hasher.update(data)
+        download.have += len(data)
 
     def _verify(self, download: Download) -> None:
         if download.hasher.hexdigest() == content.digest(download.item, download.size):

@@ -83,6 +83,8 @@ class Options(CoreOptions):
             for part in self.ring_ttls.replace(",", " ").split()
         ):
             raise ValueError(f"ring_ttls {self.ring_ttls!r} is no list of TTLs from 1 to 255, as in 1,3,5,7")
+        if self.search == RING and (len(self.rings) - 1) * self.ring_wait_s >= self.timeout_s:
+            raise ValueError("the last ring would never begin: timeout_s is too short for ring_ttls and ring_wait_s")
         if not 0 < self.infection_pct <= 100:
             raise ValueError(f"infection_pct {self.infection_pct:g} is not above 0 and at most 100")
         if not 0 <= self.check_every <= 255:

@@ -134,6 +134,9 @@ class Servent(HostsCore):
         if not (self.downloads.received(conn, data) or self.uploads.received(conn, data)):
             super().on_received(conn, data)
 
+    def on_drained(self, conn: int) -> None:
+        self.uploads.drained(conn)
+
     def on_closed(self, conn: int, reason: str) -> None:
         if not (self.downloads.closed(conn) or self.uploads.closed(conn)):
             super().on_closed(conn, reason)

@@ -56,6 +56,11 @@ class Shelf:
     def read(self, item: str, offset: int, count: int) -> bytes:
         return self.store.read(item, offset, count)
 
+    def kept(self, item: str, most: int) -> bytes:
+        """What is in the store already of a file that is being fetched, from its begin on. Raises StoreError."""
+        held = self.store.size(item) or 0
+        return self.store.read(item, 0, held) if 0 < held <= most else b""
+
     def write(self, item: str, offset: int, data: bytes) -> None:
         """Part of what is being fetched. Raises StoreError."""
         self.store.write(item, offset, data)

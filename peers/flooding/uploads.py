@@ -86,8 +86,8 @@ class Uploads:
         upload = self.streams.get(conn)
         if upload is None:
             return False
-        if upload.sends or upload.closing:
-            self._end(conn)  # nobody asks for the next file before the first has come: no pipelining here
+        if upload.sends or upload.closing:  # no pipelining here
+            self._end(conn)
             return True
         upload.moved = self.servent.now
         try:
@@ -100,6 +100,11 @@ class Uploads:
             self.servent.malformed(upload.remote, str(error))
             self._end(conn)
         return True
+
+    def drained(self, conn: int) -> None:
+        upload = self.streams.get(conn)
+        if upload is not None:
+            self._pump(conn, upload)
 
     def closed(self, conn: int) -> bool:
         return self.pushing.pop(conn, None) is not None or self.streams.pop(conn, None) is not None
@@ -154,18 +159,19 @@ class Uploads:
         return (206, item, begin, end) if begin < end else (416, item, 0, 0)
 
     def _pump(self, conn: int, upload: Upload) -> None:
-        """Hand over as much as the stream takes."""
-        while upload.sends:
+        """Hand over a piece, and the next when that has left."""
+        if upload.sends:
             count = min(PIECE_BYTES, upload.end - upload.at)
             try:
-                self.servent.write(conn, self.servent.shelf.read(upload.item, upload.at, count))
-            except StoreError as error:
-                self.servent.emit("store_failed", item=upload.item, reason=str(error))
+                data = self.servent.shelf.read(upload.item, upload.at, count)
+            except StoreError:  # the disk fails: the other side sees that the file ends too early, and goes elsewhere
                 self._end(conn)
                 return
+            self.servent.write(conn, data)
+            self.servent.ask_drained(conn)
             upload.at += count
             upload.moved = self.servent.now
-        if upload.closing:
+        elif upload.closing:
             self._end(conn)
 
     def _end(self, conn: int) -> None:

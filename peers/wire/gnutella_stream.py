@@ -83,7 +83,7 @@ class Giv(NamedTuple):
     @classmethod
     def decode(cls, line: bytes) -> Giv:
         """Raises Malformed."""
-        match = _GIV_LINE.fullmatch(line)
+        match = _GIV_LINE.fullmatch(line.removesuffix(b"\n\n"))
         if match is None:
             raise Malformed(f"no GIV: {line[:60]!r}")
         return cls(int(match[1]), bytes.fromhex(match[2].decode()), match[3].decode("utf-8", "replace"))
