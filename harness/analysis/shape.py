@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
+from harness.plan.model import Plan
 from harness.plan.overlays import core_of
 from peers.registry import PROTOCOLS
 
@@ -32,11 +33,15 @@ def graph_at(view: View, t_s: float) -> nx.Graph:
     return graph
 
 
+def servers_of(plan: Plan) -> set[str]:
+    """Peers in roles that serve an overlay without being members of it."""
+    return {peer.name for peer in plan.peers if peer.protocol in PROTOCOLS and not core_of(peer).member}
+
+
 def _members(view: View) -> pd.DataFrame:
     """The lives of all peers but servers that never were anybody's neighbours (bootnodes, trackers)."""
     table, lives = view.neighbours, view.all_lifetimes
-    servers = {peer.name for peer in view.data.plan.peers if peer.protocol in PROTOCOLS and not core_of(peer).member}
-    servers -= {*table["peer"], *table["remote_peer"]}
+    servers = servers_of(view.data.plan) - {*table["peer"], *table["remote_peer"]}
     return lives[~lives["peer"].isin(servers)] if servers else lives
 
 

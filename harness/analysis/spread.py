@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.rows import rows
+from harness.analysis.shape import servers_of
 
 if TYPE_CHECKING:
     from harness.analysis.view import View
@@ -19,7 +20,7 @@ SHARES = (50, 90, 99)  # per cent of the peers that are due
 def spreads(view: View) -> pd.DataFrame:
     """One row a message that left its origin; it belongs to the moment at which the plan asked for it.
 
-    Columns: op, overlay, due (peers of the overlay that were up when it left, without the origin), reached (of these),
+    Columns: op, overlay, due (members of the overlay that were up when it left, but its origin), reached (of these),
     time_to_50_ms, time_to_90_ms, time_to_99_ms (until that share of the due had it; infinite: never).
     """
     sent = view.operations[(view.operations["verb"] == "broadcast") & view.operations["start_s"].notna()]
@@ -30,6 +31,7 @@ def spreads(view: View) -> pd.DataFrame:
     arrived = arrived[arrived["due"]]
     latencies = {op: np.sort(own.to_numpy()) for op, own in arrived.groupby("op")["latency_ms"]}
     lives = view.data.lifetimes
+    lives = lives[~lives["peer"].isin(servers_of(view.data.plan))]
     found = []
     for row in rows(sent):
         up = (lives["from_s"] <= row["start_s"]) & (lives["to_s"] > row["start_s"])

@@ -14,7 +14,7 @@ from harness.plots.timeline import with_faults
 from harness.plots.units import duration, log_ticks
 
 GRID = 400  # points of a curve
-WIDE = 20.0  # overlays further apart than this need a logarithmic axis to be told apart
+WIDE = 20.0  # the longest times over the quickest overlay's median: beyond this, a linear axis shows one of them alone
 
 
 def downloads_over_time(data: Dataset) -> Figure:
@@ -77,11 +77,11 @@ def deliveries_by_time(data: Dataset) -> Figure:
 
 
 def _axis(arrived: pd.DataFrame) -> tuple[np.ndarray, bool]:  # type: ignore[type-arg]
-    """Times to look at, in ms; logarithmic where one overlay is much slower than another."""
+    """Times to look at, in ms; logarithmic where some overlay, or some message, is much slower than the others."""
     took = arrived["latency_ms"].clip(lower=0.1)
     medians = took.groupby(arrived["overlay"]).median()
     last = float(took.quantile(0.995)) * 1.15
-    if medians.max() / medians.min() > WIDE:
+    if last / medians.min() > WIDE:
         first = min(float(took.quantile(0.01)), last / 10)
         return np.geomspace(first, last, GRID), True
     return np.linspace(0.0, last, GRID), False
