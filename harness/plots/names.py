@@ -6,6 +6,7 @@ FIGURES = {
     "success_over_time": "Who still finds what",
     "downloads_over_time": "Who has it all",
     "deliveries_by_time": "How far a message has come",
+    "chain_heights": "How the chain grew, and what was undone",
     "overlay_map": "Who is in touch with whom",
     "latency_cdf": "How long it takes",
     "cost_per_lookup": "What a lookup costs",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from harness.analysis.dataset import Dataset
+from harness.plots.chains import chain_heights
 from harness.plots.costs import cost_per_lookup, hops
 from harness.plots.fidelity import fidelity, machine
 from harness.plots.latency import latency_cdf
@@ -23,6 +24,7 @@ PLOTS: dict[str, Plot] = {
     "success_over_time": success_over_time,
     "downloads_over_time": downloads_over_time,
     "deliveries_by_time": deliveries_by_time,
+    "chain_heights": chain_heights,
     "overlay_map": overlay_map,
     "latency_cdf": latency_cdf,
     "cost_per_lookup": cost_per_lookup,

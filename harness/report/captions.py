@@ -52,6 +52,15 @@ def deliveries_by_time(data: Dataset) -> str:
     return f"{text} Lines are medians over the messages; bands hold the middle half and nine of ten."
 
 
+def chain_heights(data: Dataset) -> str:
+    run = data.windows[0]
+    blocks = _each(data, "blocks", run, "{:.0f}")
+    stale = _each(data, "stale_share", run, "{:.0%}")
+    deepest = _each(data, "reorg_depth_max", run, "{:.0f}")
+    text = f"Blocks mined: {blocks}; of these not in the chain of most peers in the end: {stale}."
+    return f"{text} Most blocks that a peer left at once for a longer chain: {deepest}. Each line is one peer's chain."
+
+
 def load_per_peer(data: Dataset) -> str:
     shares = _each(data, "load_max_share", data.windows[0], "{:.0%}")
     return (
@@ -162,6 +171,7 @@ CAPTIONS: dict[str, Caption] = {
     "success_over_time": success_over_time,
     "downloads_over_time": downloads_over_time,
     "deliveries_by_time": deliveries_by_time,
+    "chain_heights": chain_heights,
     "overlay_map": overlay_map,
     "latency_cdf": latency_cdf,
     "cost_per_lookup": cost_per_lookup,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
+from peers.store import Store, StoreError
 from peers.wire import Malformed
 from peers.wire.chain import BLOCK_NAME, Block
 from peers.wire.gossip import BLOCK, MAX_BODY_BYTES, Message
@@ -14,26 +14,25 @@ FILE = "chain.dat"
 _RECORD = struct.Struct(">II")  # length of the block without filling, length of the filling
 
 
-class Store(Protocol):
-    """As much of `peers.store.Store` as is needed."""
-
-    def size(self, name: str) -> int | None: ...
-    def read(self, name: str, offset: int, count: int) -> bytes: ...
-    def write(self, name: str, offset: int, data: bytes) -> None: ...
-
-
 class Disk:
-    """Records are appended; what cannot be read, a half record after a crash, is overwritten."""
+    """Records are appended; what cannot be read, a half record after a crash, is overwritten.
 
-    def __init__(self, store: Store | None) -> None:
+    `failure` is why nothing is written any more: the node goes on without a disk.
+    """
+
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.end = 0
+        self.failure = ""
 
     def blocks(self) -> Iterator[Block]:
         """All whole blocks; call it once, before anything is appended."""
-        if self.store is None:
-            return
-        size = self.store.size(FILE) or 0
+        try:
+            yield from self._read(self.store.size(FILE) or 0)
+        except StoreError as error:
+            self.failure = str(error)
+
+    def _read(self, size: int) -> Iterator[Block]:
         while self.end + _RECORD.size <= size:
             length, filling = _RECORD.unpack(self.store.read(FILE, self.end, _RECORD.size))
             following = self.end + _RECORD.size + length
@@ -48,9 +47,13 @@ class Disk:
             yield block
 
     def append(self, block: Block) -> None:
-        if self.store is None:
+        """Keep a block, unless the disk failed."""
+        if self.failure:
             return
         body = block.trimmed()
         data = _RECORD.pack(len(body), block.filling) + body
-        self.store.write(FILE, self.end, data)
-        self.end += len(data)
+        try:
+            self.store.write(FILE, self.end, data)
+            self.end += len(data)
+        except StoreError as error:
+            self.failure = str(error)

@@ -53,7 +53,7 @@ class Chain(Gossiper):
         super().__init__(setting, options)
         self.tree = BlockTree()
         self.ledger = Ledger(self.tree, self.options.confirmations)
-        self.disk = Disk(getattr(setting, "store", None))
+        self.disk = Disk(self.store)
         self.checking: dict[bytes, tuple[Block, Address]] = {}
         self.busy_until = 0.0
         self.asked_at: dict[Address, float] = {}
@@ -233,8 +233,8 @@ class Chain(Gossiper):
     def state(self) -> dict[str, Any]:
         return {
             **super().state(), "height": self.tree.height, "head": short(self.tree.head),
-            "blocks": len(self.tree.blocks), "orphans": len(self.tree.orphans), "waiting": len(self.ledger.waiting),
-            "confirmed": len(self.ledger.confirmed),
+            "blocks": len(self.tree.blocks), "orphans": len(self.tree.orphans), "disk": self.disk.failure or "ok",
+            "waiting": len(self.ledger.waiting), "confirmed": len(self.ledger.confirmed),
         }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from peers.chain.disk import FILE, Disk
 from peers.chain.ledger import Ledger
 from peers.chain.tree import MAX_ORPHANS, BlockTree
 from peers.core import Address
+from peers.store import MemoryStore
 from peers.wire import Malformed
 from peers.wire.chain import GENESIS, HEADER_BYTES, Block, Transaction
 from peers.wire.gossip import BLOCK, TRANSACTION, Message
@@ -229,4 +230,11 @@ def test_what_was_half_written_is_left_out_and_overwritten():
     assert list(again.blocks()) == [first]
     again.append(second)
     assert list(Disk(store).blocks()) == [first, second]
-    assert list(Disk(None).blocks()) == []
+
+
+def test_without_room_on_its_disk_a_node_goes_on():
+    disk = Disk(MemoryStore(max_bytes=100))
+    disk.append(block(GENESIS, 1, "a"))
+    disk.append(block(GENESIS, 1, "b"))
+    assert disk.failure
+    assert len(list(Disk(disk.store).blocks())) == 1
