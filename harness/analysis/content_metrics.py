@@ -39,7 +39,7 @@ def download_mbit_s(view: View) -> float:
 
 
 def broadcasts(view: View) -> float:
-    """Number of messages that were broadcast."""
+    """Number of broadcasts that left their origin."""
     return float(len(view.spreads))
 
 

@@ -23,7 +23,7 @@ def spreads(view: View) -> pd.DataFrame:
     Columns: op, overlay, due (members of the overlay that were up when it left, but its origin), reached (of these),
     time_to_50_ms, time_to_90_ms, time_to_99_ms (until that share of the due had it; infinite: never).
     """
-    sent = view.operations[(view.operations["verb"] == "broadcast") & view.operations["start_s"].notna()]
+    sent = view.operations[(view.operations["verb"] == "broadcast") & view.operations["ok"].fillna(False)]
     columns = ["op", "overlay", "due", "reached", *(f"time_to_{share}_ms" for share in SHARES)]
     if sent.empty:
         return pd.DataFrame(columns=columns)

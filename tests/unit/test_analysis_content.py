@@ -130,6 +130,16 @@ def test_those_who_come_later_are_not_due(tmp_path: Path) -> None:
     assert METRICS["reach"](data.view("dht", 8, 10)) == pytest.approx(1 / 2)
 
 
+def test_a_refused_broadcast_never_left(tmp_path: Path) -> None:
+    run = with_content()
+    for event in run.events:
+        if event["event"] == "op_end" and event["op"] == "11.dht":
+            event |= {"ok": False, "reason": "500 bytes do not fit"}
+    data = dataset.build(run.write(tmp_path))
+    assert METRICS["broadcasts"](data.view("dht")) == 1
+    assert METRICS["reach"](data.view("dht")) == 1.0
+
+
 def test_progress(data: Dataset) -> None:
     assert list(data.progress["have_bytes"]) == [250_000, 500_000, 750_000]
     assert set(data.progress["op"]) == {"7.flooding"}
