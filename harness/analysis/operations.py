@@ -45,7 +45,7 @@ def operations(source: Source, book: Book, messages: pd.DataFrame) -> pd.DataFra
         }  # fmt: skip
         start, end = starts.get(step.op), ends.get(step.op)
         row["start_s"] = source.seconds(start["t_ns"]) if start else math.nan
-        row["guid"] = start.get("id") if start else None
+        row["guid"] = start.get("ids") or start.get("id") if start else None
         row |= _outcome(source, step.verb, item, peer.overlay, end, step.op in lost, published)
         row["latency_ms"] = (row["end_s"] - row["start_s"]) * 1e3
         rows.append(row)
@@ -130,15 +130,17 @@ def _tidy(table: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
 def _costs(table: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:
     """Messages and bytes by operation.
 
-    Where the peer names an id in `op_start` (flooding: the GUID), all messages of that id, as each was sent, by
-    whomever. Elsewhere those that the asking peer sent for the operation, and the replies that it got.
+    Where the peer names an id or several `ids` in `op_start` (flooding: GUIDs), all messages of them, as each was sent,
+    by whomever, and what else the asking peer sent for the operation. Elsewhere those that the asking peer sent for it,
+    and the replies that it got.
     """
-    by_id = table.dropna(subset=["guid"])
+    by_id = table.dropna(subset=["guid"]).explode("guid")
     sent = messages[messages["direction"] == "sent"]
     op_of = pd.Series(by_id["op"].to_numpy(), index=pd.MultiIndex.from_arrays([by_id["overlay"], by_id["guid"]]))
     with_id = sent[sent["id"].isin(set(by_id["guid"]))]
     flooded = with_id.assign(op=op_of.reindex(pd.MultiIndex.from_frame(with_id[["overlay", "id"]])).to_numpy())
+    besides = sent[sent["op"].isin(set(by_id["op"])) & ~sent["id"].isin(set(by_id["guid"]))]
     asked = messages[messages["op"].isin(set(table["op"]) - set(by_id["op"]))]
     asked = asked[(asked["direction"] == "sent") | asked["reply"]]
-    both = pd.concat([flooded[["op", "bytes"]], asked[["op", "bytes"]]]).dropna()
+    both = pd.concat([part[["op", "bytes"]] for part in (flooded, besides, asked)]).dropna()
     return both.groupby("op")["bytes"].agg(["size", "sum"]).set_axis(["messages", "bytes"], axis=1).astype(float)

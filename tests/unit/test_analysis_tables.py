@@ -60,6 +60,14 @@ def test_costs_of_others_are_what_the_asker_sent_and_got_back(data: Dataset) -> 
     assert math.isnan(_operation(data, "6.dht")["messages"])  # never started
 
 
+def test_costs_of_a_ring_are_those_of_all_its_floods() -> None:
+    table = pd.DataFrame({"op": ["1.ring"], "overlay": ["ring"], "guid": [["a", "b"]]})
+    rows = [("a", "1.ring", 30), ("b", "1.ring", 30), ("b", None, 40), ("c", None, 99), ("file", "1.ring", 500)]
+    messages = pd.DataFrame(rows, columns=["id", "op", "bytes"]).assign(direction="sent", overlay="ring", reply=False)
+    costs = operations._costs(table, messages)
+    assert costs.loc["1.ring"].tolist() == [4, 600]
+
+
 def test_messages_know_both_ends(data: Dataset) -> None:
     query = data.messages[(data.messages["id"] == "guid3.flooding") & (data.messages["direction"] == "received")]
     assert query[["peer", "remote_peer", "remote_host", "bytes"]].values.tolist() == [
