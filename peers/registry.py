@@ -9,6 +9,7 @@ from peers.core import Core
 # protocol -> role -> "module:Class"; the first role is the one meant when none is named
 PROTOCOLS: dict[str, dict[str, str]] = {
     "flooding": {"servent": "peers.flooding:Servent"},
+    "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node"},
     "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},

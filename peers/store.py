@@ -38,6 +38,9 @@ class Store(Protocol):
     def share(self, name: str, size: int) -> None:
         """Have the whole known content of an item (peers.content) under its name; from then on it is only read."""
 
+    def rename(self, old: str, new: str) -> None:
+        """At once, in the place of what had the new name."""
+
     def remove(self, name: str) -> None:
         """Nothing happens when there is no such file."""
 
@@ -102,6 +105,12 @@ class MemoryStore:
         self.remove(name)
         self._generated[name] = size
 
+    def rename(self, old: str, new: str) -> None:
+        if check_name(old) not in self._files:
+            raise StoreError(f"there is no file {old!r}")
+        self.remove(new)
+        self._files[new] = self._files.pop(old)
+
     def remove(self, name: str) -> None:
         check_name(name)
         self._generated.pop(name, None)
@@ -158,6 +167,16 @@ class FileStore:
         for at in range(0, size, COPY_BYTES):
             self.write(name, at, content.read(name, at, min(COPY_BYTES, size - at)))
         self._shared.add(name)
+
+    def rename(self, old: str, new: str) -> None:
+        if old in self._shared:
+            raise StoreError(f"{old!r} is shared: it is not renamed")
+        self._shared.discard(new)
+        try:
+            os.makedirs(os.path.dirname(self._path(new)), exist_ok=True)
+            os.replace(self._path(old), self._path(new))
+        except OSError as error:
+            raise _failed("rename", old, error) from error
 
     def remove(self, name: str) -> None:
         self._shared.discard(name)

@@ -24,15 +24,19 @@ MAX_LENGTH_DIGITS = 15
 MAX_CHUNK_LINE = 256
 REASONS = {
     200: "OK",
+    201: "Created",
+    204: "No Content",
     206: "Partial Content",
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    411: "Length Required",
     413: "Content Too Large",
     416: "Range Not Satisfiable",
     500: "Internal Server Error",
     503: "Service Unavailable",
+    507: "Insufficient Storage",
 }
 
 Kind = Literal["request", "response"]
@@ -85,6 +89,7 @@ class Reader:
     def __init__(self, kind: Kind, max_body: int = 65536) -> None:
         self._kind = kind
         self._max_body = max_body
+        self.to_head = False  # set it when the next response answers HEAD: it tells a length, but has no body
         self._buffer = bytearray()
         self._scanned = 0
         self._state: Literal["head", "length", "chunk line", "chunk", "chunk end", "trailer", "until end"] = "head"
@@ -147,6 +152,9 @@ class Reader:
         return _parse_head(self._kind, text)
 
     def _framing(self, head: Head) -> tuple[Literal["length", "chunk line", "until end"], int]:
+        if self.to_head and head.status >= 200:
+            self.to_head = False
+            return "length", 0
         coding, length = head.headers.get("transfer-encoding"), head.headers.get("content-length")
         if coding is not None:
             if length is not None or coding.lower() != "chunked" or not head.minor_version:

@@ -24,6 +24,12 @@ class System(NamedTuple):
 
 OVERLAYS: dict[str, System] = {
     "flooding": System("{protocol: flooding, peers: all, graph: {generator: random_regular, degree: 3}}"),
+    "client_server": System(
+        f"{{protocol: client_server, peers: [{{role: server, on: west5}}, {{role: client, on: {REST}}}]}}",
+        publishers="west5",
+        members=REST,
+        crashes="west5",
+    ),
     "tracker": System(
         f"{{protocol: tracker, peers: [{{role: tracker, on: west5}}, {{role: client, on: {REST}}}]}}", REST, REST
     ),

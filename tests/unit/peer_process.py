@@ -27,11 +27,11 @@ sys.exit(main(sys.argv[1:]))
 class PeerProcess:
     """Use as a context: the process is gone afterwards."""
 
-    def __init__(self, *argv: str, stdin: Any = subprocess.PIPE, listen: str = "127.0.0.1:0") -> None:
+    def __init__(self, *argv: str, stdin: Any = subprocess.PIPE, listen: str = "127.0.0.1:0", cwd: Path = ROOT) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *argv, "--listen", listen],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            cwd=ROOT, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'unit'}"},
+            cwd=cwd, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'unit'}"},
         )  # fmt: skip
         self.events: list[dict[str, Any]] = []
         self._rest = b""

@@ -104,3 +104,13 @@ def test_ranges_out_of_bounds_are_refused(store, offset, count):
     store.write("a", 0, b"x")
     with pytest.raises(StoreError):
         store.read("a", offset, count)
+
+
+def test_renamed_in_the_place_of_another(store):
+    store.write("part", 0, b"new")
+    store.write("whole", 0, b"older")
+    store.rename("part", "whole")
+    assert (store.read("whole", 0, 9), store.size("part"), store.names()) == (b"new", None, ["whole"])
+    for old, new in (("part", "whole"), ("whole", "../x")):
+        with pytest.raises(StoreError):
+            store.rename(old, new)
