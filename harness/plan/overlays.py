@@ -127,12 +127,18 @@ class _Builder:
             listens[name] = f"{self.addresses[host]}:{port}"
         return listens
 
+    def _source(self, role: str) -> str:
+        """Where peers of this role get their bootstrap from; of "this or that" the first for which there is a peer."""
+        first, _, second = load(self.overlay.protocol, role).bootstrap_from.partition(" or ")
+        present = {group.role or self.roles[0] for group in self.overlay.peers}
+        return first if not second or first.removeprefix("role:") in present else second
+
     def _wave(self, role: str, index: int) -> int:
         """Those whom others need come first: roles that others look for, then the first member of a mesh."""
-        needs = {load(self.overlay.protocol, other).bootstrap_from for other in self.roles}
+        needs = {self._source(other) for other in self.roles}
         if f"role:{role}" in needs:
             return 0
-        if load(self.overlay.protocol, role).bootstrap_from == "members":
+        if self._source(role) == "members":
             return 0 if index < self.overlay.bootstraps else 1
         return 1
 
@@ -141,7 +147,7 @@ class _Builder:
     ) -> dict[str, list[str]]:
         known: dict[str, list[str]] = {name: [] for name, *_ in drafts}
         roles = {name: role for name, _host, role, *_ in drafts}
-        mesh = [n for n, role in roles.items() if load(self.overlay.protocol, role).bootstrap_from == "graph"]
+        mesh = [n for n, role in roles.items() if self._source(role) == "graph"]
         if mesh:
             for one, other in self._graph(len(mesh), rng):
                 known[mesh[other]].append(listens[mesh[one]])  # each edge is dialled by one end: no parallel streams
@@ -149,7 +155,7 @@ class _Builder:
             message = f"protocol {self.overlay.protocol} finds its neighbours itself; it takes no graph"
             raise self.document.fail((*self.place, "graph"), message)
         for index, name in enumerate(known):
-            source = load(self.overlay.protocol, roles[name]).bootstrap_from
+            source = self._source(roles[name])
             if source == "members":
                 earlier = [other for other in list(known)[: max(index, 0)] if other != name]
                 known[name] = [listens[other] for other in earlier[: self.overlay.bootstraps]]

@@ -36,7 +36,7 @@ def steps(spec: Spec, document: Document, hosts: Universe, peers: Sequence[PeerP
 
 def _args(operation: Operation, number: int) -> dict[str, Any]:
     """What a peer is told: the item (messages are named after the operation's number) and its size if it has one."""
-    size = {"size_bytes": operation.size_bytes} if operation.size_bytes and operation.verb != "lookup" else {}
+    size = {"size_bytes": operation.size_bytes} if operation.size_bytes else {}
     return {"item": operation.item or f"msg{number}", **size}
 
 
