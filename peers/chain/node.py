@@ -33,6 +33,7 @@ from peers.wire.gossip import (
 MAX_SYNC = 50  # blocks announced in answer to one getblocks; whoever needs more asks again
 MAX_LOCATOR = 40
 MAX_CHECKING = 500  # blocks that wait for their check
+MAX_CHECKING_BYTES = 8 << 20
 ASK_AGAIN_S = 1.0  # between two getblocks to the same neighbour because of orphans
 
 
@@ -126,7 +127,8 @@ class Chain(Gossiper):
     # ---- blocks ----
 
     def _check(self, block: Block, source: Address) -> None:
-        if len(self.checking) >= MAX_CHECKING:
+        waiting = sum(each.size for each, _ in self.checking.values()) + block.size
+        if len(self.checking) >= MAX_CHECKING or waiting > MAX_CHECKING_BYTES:
             self.archive.forget(block.hash)
             return
         self.busy_until = max(self.busy_until, self.now) + self.options.validation_ms / 1e3
@@ -138,8 +140,7 @@ class Chain(Gossiper):
 
     def _checked(self, block: Block, source: Address) -> None:
         if block.parent not in self.tree:
-            lost = self.tree.adopt(block)
-            if lost is not None:
+            for lost in self.tree.adopt(block):
                 self.archive.forget(lost.hash)
             if self.now - self.asked_at.get(source, -ASK_AGAIN_S) >= ASK_AGAIN_S:
                 self._ask_for_blocks(source)

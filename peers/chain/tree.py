@@ -14,6 +14,7 @@ MAX_BLOCKS = 20_000  # blocks cost their forger nothing here: what is beyond is 
 MAX_BYTES = 64 << 20  # without filling
 MAX_REORG = 1000  # a branch that leaves the chain so far below its head is refused
 MAX_ORPHANS = 100
+MAX_ORPHAN_BYTES = 8 << 20
 
 
 class Switch(NamedTuple):
@@ -56,19 +57,21 @@ class BlockTree:
         """Take a block whose parent is known; the change of the chain, if there is one. Raises Malformed."""
         if block.height != self._height(block.parent) + 1:
             raise Malformed(f"block of height {block.height} upon one of height {self._height(block.parent)}")
-        size = len(block.trimmed())
-        if len(self.blocks) >= MAX_BLOCKS or self.bytes + size > MAX_BYTES:
+        if len(self.blocks) >= MAX_BLOCKS or self.bytes + block.size > MAX_BYTES:
             raise Malformed("a block more than there is room for")
         if block.height < self.height - MAX_REORG:
             raise Malformed(f"block of height {block.height} under a chain of height {self.height}")
         self.blocks[block.hash] = block
-        self.bytes += size
+        self.bytes += block.size
         return self._switch(block) if block.height > self.height else None
 
-    def adopt(self, block: Block) -> Block | None:
-        """Keep a block until its parent comes; the orphan that had to make room."""
+    def adopt(self, block: Block) -> list[Block]:
+        """Keep a block until its parent comes; the orphans that had to make room, the oldest first."""
         self.orphans[block.hash] = block
-        return self.orphans.pop(next(iter(self.orphans))) if len(self.orphans) > MAX_ORPHANS else None
+        lost = []
+        while len(self.orphans) > MAX_ORPHANS or sum(each.size for each in self.orphans.values()) > MAX_ORPHAN_BYTES:
+            lost.append(self.orphans.pop(next(iter(self.orphans))))
+        return lost
 
     def children(self, parent: bytes) -> list[Block]:
         """Orphans that waited for this block; they are no orphans any more."""

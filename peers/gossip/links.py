@@ -17,6 +17,7 @@ from peers.wire.gossip import HEADER_BYTES, HELLO, KINDS, PING, PONG, FrameReade
 FIRST_REDIAL_S = 0.25  # doubles with each failure up to `redial_s`: neighbours that start together find each other fast
 FIRST_DIAL_CAP_S = 1.0  # the same for a neighbour that never answered yet, when `redial_s` is 0
 HANDSHAKE_S = 10.0  # a stream without a hello is closed by then: it costs a slot and does nothing
+MAX_UNGREETED_BYTES = 1024  # what a stranger may have in our memory before its hello
 MAX_MALFORMED = 8  # frames that cannot be read before a neighbour is dropped
 
 
@@ -117,6 +118,8 @@ class Links:
         try:
             while conn in self.links and (found := link.reader.next()):
                 self._take(link, *found)
+            if not link.up and len(link.reader) > MAX_UNGREETED_BYTES:
+                raise Malformed(f"{len(link.reader)} bytes without a hello")
         except Malformed as error:  # the stream is out of step
             self.core.malformed(link.name or link.remote, str(error))
             if conn in self.links:

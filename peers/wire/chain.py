@@ -66,6 +66,11 @@ class Block(NamedTuple):
         draft = cls(GENESIS, parent, height, miner, found_us, transactions, filling)
         return draft._replace(hash=Message.make(BLOCK_NAME, draft.encode(), BLOCK).id)
 
+    @property
+    def size(self) -> int:
+        """Bytes without its filling."""
+        return HEADER_BYTES + sum(transaction.size for transaction in self.transactions)
+
     def encode(self) -> bytes:
         return self.trimmed() + bytes(self.filling)
 

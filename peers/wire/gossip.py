@@ -31,7 +31,7 @@ TOPICS = {PLAIN: "message", TRANSACTION: "transaction", BLOCK: "block"}
 ID_BYTES = 32
 MAX_IDS = 1000  # in one frame
 MAX_NAME_BYTES = 256
-MAX_BODY_BYTES = 4 << 20
+MAX_BODY_BYTES = 2 << 20
 MAX_DATAGRAM_BYTES = 65_507  # IPv4's 65535 less its header and UDP's
 MAX_HOPS = 255
 

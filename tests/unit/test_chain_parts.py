@@ -46,6 +46,7 @@ def test_a_block_byte_by_byte():
     body = head + b"\x01" + b"\0\0\0\x03" + b"ab" + b"xyz" + bytes(80 - 52 - 10)
     assert made.encode() == body
     assert HEADER_BYTES == 52
+    assert made.size == len(made.trimmed()) == 62
     # the hash: topic 2, name of 5 bytes, name, body
     assert made.hash == sha256(b"\x02" + b"\0\x05" + b"block" + body).digest()
     assert Block.of(made.message()) == made
@@ -130,13 +131,21 @@ def test_orphans_are_bounded_and_come_home():
     tree = BlockTree()
     first = block(GENESIS, 1)
     child = block(first.hash, 2)
-    assert tree.adopt(child) is None
+    assert tree.adopt(child) == []
     for number in range(MAX_ORPHANS - 1):
-        assert tree.adopt(block(b"?" * 32, 9, found_us=number)) is None
+        assert tree.adopt(block(b"?" * 32, 9, found_us=number)) == []
     assert tree.children(first.hash) == [child]
     tree.adopt(block(b"?" * 32, 9, found_us=1000))
-    assert tree.adopt(block(b"?" * 32, 9, found_us=1001)).found_us == 0
+    assert [lost.found_us for lost in tree.adopt(block(b"?" * 32, 9, found_us=1001))] == [0]
     assert len(tree.orphans) == MAX_ORPHANS
+
+
+def test_large_orphans_make_room_for_each_other():
+    tree = BlockTree()
+    big = [Block.make(b"?" * 32, 9, MINER, n, (tx("x", bytes(2_000_000)),), 0) for n in range(5)]
+    lost = [each.found_us for orphan in big for each in tree.adopt(orphan)]
+    assert lost == [0]
+    assert len(tree.orphans) == 4
 
 
 # ---- the ledger ----

@@ -213,6 +213,7 @@ def greeted(**options):
         (frame(HELLO, b"x"), "hello of 1 bytes"),
         (b"\xff\0\0\0\0", "frame of kind 0xff"),
         (bytes([MESSAGE]) + b"\xff\xff\xff\xff", "with 4294967295 bytes"),
+        (bytes([MESSAGE]) + b"\0\0\x20\0" + bytes(1020), "1025 bytes without a hello"),
     ],
 )
 def test_a_stream_out_of_step_is_closed(data, reason):
