@@ -31,7 +31,8 @@ def _missing(peer: PeerPlan) -> Iterator[str]:
     command = peer.command
     if command is None:
         return
-    program = command.program[0]
+    words = [word for word in command.program if not word.startswith("-")]
+    program = words[1] if words[0] == "stdbuf" and len(words) > 1 else words[0]
     if shutil.which(program) is None and shutil.which(program, path=MORE_PATH) is None:
         package = PACKAGES.get(Path(program).name)
         advice = f": apt-get install {package}" if package else " on PATH; install it, or name it by its path"
