@@ -120,7 +120,7 @@ class Draw:
         for t in self._times(None):
             item = self.rng.choices(self.items, weights)[0]
             others = [host for host in self.hosts if host not in holders.get(item, ())]
-            operations.append(Operation(t, "lookup", self.rng.choice(others or self.hosts), item))
+            operations.append(Operation(t, "lookup", self.rng.choice(others or self.hosts), item, self.size_bytes))
         return operations
 
     def _downloads(self, holders: Holders) -> list[Operation]:

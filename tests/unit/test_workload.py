@@ -54,11 +54,12 @@ def test_some_downloads_are_of_what_the_host_lacks(tmp_path):
     assert {s.target for s in steps} == {"v-h2", "v-h3", "v-h4"}
 
 
-def test_publishers_are_told_the_size(tmp_path):
+def test_publishers_and_those_who_look_are_told_the_size(tmp_path):
     steps = steps_of(tmp_path, "{lookup: {by: h2}, at: 9 s}", "publish")
     assert {s.target for s in steps} == {"v-h1", "d-h1"}
     assert {s.args["size_bytes"] for s in steps} == {2000}
-    assert "size_bytes" not in steps_of(tmp_path, "{lookup: {by: h2}, at: 9 s}", "lookup")[0].args
+    # whoever looks for a torrent needs the size, too: it is part of what the info_hash stands for
+    assert steps_of(tmp_path, "{lookup: {by: h2}, at: 9 s}", "lookup")[0].args["size_bytes"] == 2000
 
 
 def test_messages_are_named_after_their_number(tmp_path):
