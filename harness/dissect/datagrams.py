@@ -101,4 +101,27 @@ def probe(data: bytes, _length: int, _to_server: bool | None) -> Reading:
     return ("probe", data[at : at + 8].hex()) if data.startswith(PROBE_MARK) else MALFORMED
 
 
-DATAGRAMS: dict[str, Datagram] = {"dht": krpc, "tracker": udp_tracker, "gossip": gossip, "probe": probe}
+# ---- Gnutella (as in GUESS 0.1: one descriptor in a datagram) ----
+
+DESCRIPTORS = {0x00: "ping", 0x01: "pong", 0x31: "vendor", 0x40: "push", 0x80: "query", 0x81: "queryhit"}
+HEADER_BYTES = 23
+WALK = {b"WALK\x01\x00": "check", b"WALK\x02\x00": "check_reply", b"WALK\x03\x00": "check_reply"}  # vendor, selector
+
+
+def gnutella(data: bytes, length: int, _to_server: bool | None) -> Reading:
+    """ping, pong, push, query, queryhit; of vendor messages check and check_reply, those of walkers."""
+    if len(data) < HEADER_BYTES or int.from_bytes(data[19:23], "little") != length - HEADER_BYTES:
+        return MALFORMED
+    kind = DESCRIPTORS.get(data[16])
+    if kind is None:
+        return MALFORMED
+    return WALK.get(data[23:29], kind) if kind == "vendor" else kind, data[:16].hex()
+
+
+DATAGRAMS: dict[str, Datagram] = {
+    "flooding": gnutella,
+    "dht": krpc,
+    "tracker": udp_tracker,
+    "gossip": gossip,
+    "probe": probe,
+}

@@ -37,10 +37,15 @@ class Messages:
 
 # ---- Gnutella (The Gnutella Protocol Specification v0.4, Clip2) ----
 
-DESCRIPTORS = {0x00: "ping", 0x01: "pong", 0x02: "bye", 0x40: "push", 0x80: "query", 0x81: "queryhit"}
+DESCRIPTORS = {
+    0x00: "ping", 0x01: "pong", 0x02: "bye", 0x30: "standard", 0x31: "vendor", 0x40: "push", 0x80: "query",
+    0x81: "queryhit",
+}  # fmt: skip
 HEADER_BYTES = 23  # descriptor id 16, payload descriptor, TTL, hops, payload length (little-endian) 4
 MAX_PAYLOAD_BYTES = 1 << 20  # what is longer is no descriptor but lost synchronisation
 HELLO = b"GNUTELLA"  # both ends' first words; a descriptor id that begins so has odds of 2^-64
+# first words of streams on which files are sent; of an answer the status decides
+TRANSFERS = {b"GET ": "get", b"HEAD ": "get", b"GIV ": "giv", b"HTTP/1.": "file"}
 
 
 class GnutellaReader:
@@ -105,6 +110,8 @@ class GnutellaReader:
             return self._handshake(data, at, frame)
         if len(data) - at < HEADER_BYTES:
             return 0
+        if data.startswith(tuple(TRANSFERS), at):
+            return self._transfer(data, at, frame)
         kind = DESCRIPTORS.get(data[at + 16])
         length = int.from_bytes(data[at + 19 : at + 23], "little")
         if kind is None or length > MAX_PAYLOAD_BYTES:
@@ -121,9 +128,24 @@ class GnutellaReader:
         self._messages.add(frame, "handshake", "", min(ends) - at)
         return min(ends) - at
 
+    def _transfer(self, data: bytes, at: int, frame: int) -> int | None:
+        """A request, an answer with its body, or the GIV of a Push."""
+        sign = b"\n\n" if data.startswith(b"GIV ", at) else b"\r\n\r\n"
+        end = data.find(sign, at)
+        if end < 0:
+            return 0 if len(data) - at < MAX_HEAD_BYTES else None
+        head = data[at : end + len(sign)]
+        kind = next(name for word, name in TRANSFERS.items() if head.startswith(word))
+        size = len(head)
+        if kind == "file":
+            size += _content_length(head) or 0
+            kind = "refusal" if head[9:10] in (b"4", b"5") else kind
+        self._messages.add(frame, kind, "", size)
+        return size
+
     def _found(self, data: bytes) -> bool:
         """Whether a segment looks as if a message began with it."""
-        if data.startswith(HELLO):
+        if data.startswith((HELLO, *TRANSFERS)):
             return True
         if len(data) < HEADER_BYTES:
             return False

@@ -170,3 +170,20 @@ def test_top_level_agrees_with_the_whole(message: dict[bytes, object]) -> None:
     found, whole = bencode.top_level(bencode.encode(message))
     assert whole
     assert found == {key: value if isinstance(value, bytes) else None for key, value in message.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "expected"),
+    [
+        (0x80, b"\0\0x\0", "query"),
+        (0x81, bytes(30), "queryhit"),
+        (0x01, bytes(14), "pong"),
+        (0x31, b"WALK\x01\0\x01\0\x07\0\0\0", "check"),
+        (0x31, b"WALK\x03\0\x01\0\x07\0\0\0", "check_reply"),
+        (0x31, b"BEAR\x01\0\x01\0", "vendor"),
+    ],
+)
+def test_gnutella_in_datagrams(kind: int, payload: bytes, expected: str) -> None:
+    data = b"g" * 16 + bytes([kind, 1, 0]) + len(payload).to_bytes(4, "little") + payload
+    assert DATAGRAMS["flooding"](data, len(data), None) == (expected, (b"g" * 16).hex())
+    assert DATAGRAMS["flooding"](data + b"x", len(data) + 1, None) == MALFORMED

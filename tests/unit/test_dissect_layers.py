@@ -26,6 +26,8 @@ from harness.dissect.layers.gnutella import (
     QueryHit,
     Result,
     Segment,
+    Transfer,
+    Vendor,
     whole_bytes,
 )
 from harness.dissect.layers.krpc import Krpc
@@ -119,6 +121,17 @@ def test_a_segment_of_many_messages() -> None:
     assert bytes(segment) == data
     assert whole_bytes(data) == len(data)
     assert whole_bytes(data[:-1]) == len(data) - len(bytes(parts[-1]))
+
+
+def test_transfers_and_vendor_messages() -> None:
+    vendor = Descriptor() / Vendor(selector=3, content=b"\x07\0\0\0")
+    assert bytes(vendor)[16:] == b"\x31\x07\x00" + b"\x0c\0\0\0" + b"WALK\x03\0\x01\0" + b"\x07\0\0\0"
+    assert Descriptor(bytes(vendor))[Vendor].selector == 3
+    giv, get = b"GIV 1:" + b"0" * 32 + b"/x\n\n", b"GET /get/1/x/ HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert [type(m) for m in Segment(giv + get[:0]).messages] == [Transfer]
+    assert Segment(get).messages[0].text == get
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + bytes(Descriptor() / Ping()) + b"x" * 17
+    assert [type(m) for m in Segment(answer).messages] == [Transfer, Raw]
 
 
 def test_what_is_not_whole_stays_raw() -> None:

@@ -158,6 +158,19 @@ def test_handshake_of_version_06_over_two_segments() -> None:
     assert tap.seen == [(1, "handshake", len(hello)), (2, "ping", 23)]
 
 
+def test_transfers_of_gnutella() -> None:
+    tap = Tap()
+    giv, get = b"GIV 1:" + b"0" * 32 + b"/x\n\n", b"GET /get/1/x/ HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 100\r\n\r\n"
+    full = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    data = giv + get + answer + bytes(100) + full
+    tap.put(0, data[:30])
+    tap.put(30, data[30:200])
+    tap.put(200, data[200:])
+    seen = [(kind, size) for _, kind, size in tap.seen]
+    assert seen == [("giv", len(giv)), ("get", len(get)), ("file", len(answer) + 100), ("refusal", len(full))]
+
+
 messages_drawn = st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.integers(0, 90)), min_size=1, max_size=12)
 
 

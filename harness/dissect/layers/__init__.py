@@ -14,7 +14,7 @@ from scapy.layers.inet import TCP, UDP
 from scapy.packet import Packet, bind_layers, split_layers
 
 from harness.dissect.layers.bitcoin import Segment as BitcoinSegment
-from harness.dissect.layers.gnutella import Segment
+from harness.dissect.layers.gnutella import Descriptor, Segment
 from harness.dissect.layers.gossip import Frame as GossipFrame
 from harness.dissect.layers.gossip import Segment as GossipSegment
 from harness.dissect.layers.krpc import Krpc
@@ -25,7 +25,7 @@ Binding = tuple[type[Packet], type[Packet], dict[str, int]]
 
 # protocol -> transport, layer of what goes to the listening port, layer of what comes from it
 LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
-    "flooding": [(TCP, Segment, Segment)],
+    "flooding": [(TCP, Segment, Segment), (UDP, Descriptor, Descriptor)],
     "discovery": [(TCP, BitcoinSegment, BitcoinSegment)],
     "dht": [(UDP, Krpc, Krpc)],
     "gossip": [(TCP, GossipSegment, GossipSegment), (UDP, GossipFrame, GossipFrame)],

@@ -1,8 +1,9 @@
 """scapy layers for Gnutella 0.4 (The Gnutella Protocol Specification v0.4, document revision 1.2, Clip2).
 
-Segment           what a TCP payload holds: handshakes and descriptors, one after the other
- ├── Handshake    GNUTELLA CONNECT/0.4, GNUTELLA OK
- └── Descriptor   header, and Ping, Pong, Query, QueryHit, Push or Bye
+Segment           what a TCP payload holds: handshakes and descriptors, one after the other, or a file
+ ├── Handshake    GNUTELLA CONNECT/0.4, GNUTELLA OK, and those of 0.6
+ ├── Transfer     GET, GIV, or the head of an answer; the file itself stays raw
+ └── Descriptor   header, and Ping, Pong, Query, QueryHit, Push, Bye or Vendor; also alone in a datagram
 """
 
 # ruff: noqa: RUF012 - a class list of fields is how scapy's layers are written
@@ -28,7 +29,17 @@ from scapy.packet import Packet, Raw, bind_layers
 
 HEADER_BYTES = 23
 ENDS = (b"\n\n", b"\r\n\r\n")
-TYPES = {0x00: "ping", 0x01: "pong", 0x02: "bye", 0x40: "push", 0x80: "query", 0x81: "queryhit"}
+TRANSFERS = (b"GET ", b"HEAD ", b"GIV ", b"HTTP/1.")
+TYPES = {
+    0x00: "ping",
+    0x01: "pong",
+    0x02: "bye",
+    0x30: "standard",
+    0x31: "vendor",
+    0x40: "push",
+    0x80: "query",
+    0x81: "queryhit",
+}
 
 
 class Part(Packet):
@@ -41,6 +52,16 @@ class Part(Packet):
 class Handshake(Part):
     name = "Gnutella handshake"
     fields_desc = [StrField("text", b"GNUTELLA CONNECT/0.4\n\n")]
+
+    def do_dissect(self, s: bytes) -> bytes:
+        end = end_of_handshake(s) or len(s)
+        super().do_dissect(s[:end])
+        return s[end:]
+
+
+class Transfer(Part):
+    name = "Gnutella transfer"
+    fields_desc = [StrField("text", b"")]
 
     def do_dissect(self, s: bytes) -> bytes:
         end = end_of_handshake(s) or len(s)
@@ -132,6 +153,18 @@ class Bye(Packet):
     fields_desc = [LEShortField("code", 200), StrNullField("reason", b"")]
 
 
+class Vendor(Packet):
+    """Selector 1 of WALK asks whether a walker is to go on; 2 says yes, 3 no."""
+
+    name = "Gnutella vendor message"
+    fields_desc = [
+        StrFixedLenField("vendor", b"WALK", 4),
+        LEShortField("selector", 1),
+        LEShortField("version", 1),
+        StrField("content", b""),
+    ]
+
+
 def end_of_handshake(data: bytes) -> int:
     """Where the handshake that begins `data` ends; 0 if it is not whole."""
     ends = [found + len(sign) for sign in ENDS if (found := data.find(sign)) >= 0]
@@ -142,7 +175,7 @@ def whole_bytes(data: bytes) -> int:
     """How many of these bytes are whole messages."""
     at = 0
     while at < len(data):
-        if data.startswith(b"GNUTELLA", at):
+        if data.startswith(b"GNUTELLA", at) or data.startswith(TRANSFERS, at):
             size = end_of_handshake(data[at:])
         else:
             header = data[at : at + HEADER_BYTES]
@@ -154,8 +187,10 @@ def whole_bytes(data: bytes) -> int:
 
 
 def _next(_segment: Packet, _messages: list[BasePacket], _last: Packet | None, rest: bytes) -> type[Packet] | None:
-    if not whole_bytes(rest):
+    if not whole_bytes(rest) or isinstance(_last, Transfer):
         return Raw if rest else None
+    if rest.startswith(TRANSFERS):
+        return Transfer
     return Handshake if rest.startswith(b"GNUTELLA") else Descriptor
 
 
@@ -171,5 +206,13 @@ class Segment(Packet):
         return cls(data) if whole == len(data) else None
 
 
-for _type, _layer in ((0x00, Ping), (0x01, Pong), (0x02, Bye), (0x40, Push), (0x80, Query), (0x81, QueryHit)):
+for _type, _layer in (
+    (0x00, Ping),
+    (0x01, Pong),
+    (0x02, Bye),
+    (0x31, Vendor),
+    (0x40, Push),
+    (0x80, Query),
+    (0x81, QueryHit),
+):
     bind_layers(Descriptor, _layer, type=_type)
