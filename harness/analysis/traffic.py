@@ -37,7 +37,7 @@ def _captured(packets: pd.DataFrame, book: Book) -> pd.DataFrame:
     """Flows at hosts; at routers the same packets pass again, so those places are left out."""
     at_host = packets[packets["place"].isin(set(book.hosts))]
     sent = at_host["direction"] == "sent"
-    far = at_host["dst"].where(sent, at_host["src"])
+    far = at_host["dst"].astype(object).where(sent, at_host["src"].astype(object))  # not every address does both
     return pd.DataFrame({
         "t_s": at_host["t_s"], "host": at_host["place"].astype(str), "direction": at_host["direction"].astype(str),
         "overlay": at_host["overlay"].astype(str), "remote": far.astype(str).map(dict(book.host_at)).fillna(""),
