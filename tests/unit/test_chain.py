@@ -8,8 +8,10 @@ from random import Random
 import pytest
 from stream_net import StreamNet
 
-from peers.chain import ChainOptions, Node
-from peers.core import Address, Setting
+from peers.chain import Chain, ChainOptions, Node
+from peers.core import Address, Datagram, Setting, Started, emitted
+from peers.wire.chain import GENESIS, Block, Transaction
+from peers.wire.gossip import MESSAGE, TRANSACTION, Message, frame, unframe
 
 
 def home(number):
@@ -151,3 +153,50 @@ def test_a_restart_with_its_disk_needs_only_what_is_new():
     assert again.tree.head == net.cores[home(1)].tree.head
     fetched = [e for e in net.events[begin:] if e.peer == home(2) and e.fields.get("kind") == "block"]
     assert missed <= len(fetched) <= missed + 2  # one that was on its way
+
+
+class Captive(Chain):
+    """A node whose connections come from elsewhere: here all of them are one attacker's."""
+
+    def __init__(self, partners):
+        super().__init__(Setting(home(1), (), Random(1)), ChainOptions(share=0.0))
+        self.known, self.out = partners, []
+
+    def partners(self):
+        return self.known
+
+    def transmit(self, to, data):
+        self.out.append((to, data[0]))
+
+    def on_started(self):
+        self.start_chain()
+
+    def on_datagram(self, source, data):
+        self.on_frame(source, *unframe(data))
+
+
+def test_an_eclipsed_node_holds_a_payment_for_confirmed_until_it_hears_of_the_rest():
+    attacker, honest = home(2), home(3)
+    captive = Captive([attacker])
+    captive.handle(0.0, Started())
+
+    def history(miner, *names):
+        blocks, parent = [], GENESIS
+        for height, name in enumerate(names, 1):
+            paid = (Transaction.of(Message.make(name, b"", TRANSACTION)),) if name else ()
+            blocks.append(Block.make(parent, height, miner, height, paid, 200))
+            parent = blocks[-1].hash
+        return blocks
+
+    def hears(source, blocks):
+        frames = [frame(MESSAGE, block.message().encode()) for block in blocks]
+        return [effect for data in frames for effect in captive.handle(1.0, Datagram(source, data))]
+
+    told = hears(attacker, history(attacker, "coin/shop", ""))
+    assert [event["item"] for event in emitted(told, "confirmed")] == ["coin/shop"]
+    captive.known.append(honest)
+    told = hears(honest, history(honest, "", "coin/attacker", ""))
+    assert [event["item"] for event in emitted(told, "unconfirmed")] == ["coin/shop"]
+    assert [event["item"] for event in emitted(told, "confirmed")] == ["coin/attacker"]
+    assert [(event["undone"], event["added"]) for event in emitted(told, "head")] == [(2, 3)]
+    assert not captive.ledger.waiting
