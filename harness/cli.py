@@ -83,6 +83,19 @@ def _engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="4G", metavar="SIZE", help="with --clock virtual: the guest's memory")
 
 
+def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    _engine_arguments(parser)
+    parser.add_argument("--repeat", type=int, metavar="N", help="repetitions of each variant (default: the spec's)")
+    parser.add_argument("--most", type=int, default=100, metavar="N", help="no more repetitions than these")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at the same time (default: processors; real clock: 1)"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run cells on the workers of a dask scheduler: tcp://HOST:8786"
+    )
+    _progress_arguments(parser)
+
+
 def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     run = _verb(verbs, "run", "run an experiment and draw its report")
     _spec_arguments(run)
@@ -90,21 +103,16 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     _progress_arguments(run)
     sweep = _verb(verbs, "sweep", "run a spec's variants and repetitions; what was done before is not done again")
     _spec_arguments(sweep)
-    _engine_arguments(sweep)
-    sweep.add_argument("--repeat", type=int, metavar="N", help="repetitions of each variant (default: the spec's)")
-    sweep.add_argument(
-        "--jobs", type=int, metavar="N", help="runs at the same time (default: processors; real clock: 1)"
-    )
     sweep.add_argument(
         "--until", metavar="GOAL", help='add repetitions until "ci(success_rate of dht)<0.02", or "...<5%%" of the mean'
     )
-    sweep.add_argument(
-        "--most", type=int, default=100, metavar="N", help="with --until: no more repetitions than these"
-    )
-    sweep.add_argument(
-        "--scheduler", metavar="ADDRESS", help="run cells on the workers of a dask scheduler: tcp://HOST:8786"
-    )
-    _progress_arguments(sweep)
+    _sweep_arguments(sweep)
+    reproduce = _verb(verbs, "reproduce", "run published results again: what the paper says against what is measured")
+    reproduce.add_argument("ids", nargs="*", metavar="ID", help="such as T1 (default: all)")
+    reproduce.add_argument("--list", action="store_true", help="say which there are")
+    reproduce.add_argument("--quick", action="store_true", help="those that take a few minutes together")
+    reproduce.add_argument("--set", action="append", metavar="PATH=VALUE", help="change all their specs")
+    _sweep_arguments(reproduce)
     worker = _verb(verbs, "worker", "run cells of sweeps for a dask scheduler, one at a time")
     worker.add_argument("scheduler", help="its address, as in tcp://192.168.56.10:8786")
     worker.add_argument("--name", help="how the scheduler calls this worker")
@@ -169,6 +177,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
         from harness.commands import keeping
 
         return keeping.bundle(arguments) if arguments.verb == "bundle" else keeping.rerun(arguments)
+    if arguments.verb == "reproduce":
+        from harness.commands import reproducing
+
+        return reproducing.reproduce(arguments)
     if arguments.verb in ("sweep", "worker"):
         from harness.commands import sweeping
 

@@ -27,15 +27,23 @@ def sweep(arguments: Namespace) -> int:
     goal = parse_goal(arguments.until) if arguments.until else None
     design = read_design(Path(arguments.spec), arguments.set or [], arguments.seed, arguments.engine, arguments.clock)
     place = sweep_dir(Path(arguments.results_root), design.name)
-    report = _json if arguments.json else _Lines(sys.stderr.isatty(), arguments.progress)
+    report = progress(arguments)
     with place.alone():
         shutil.copyfile(arguments.spec, place.path / "spec.yaml")
-        tally = _carry_out(arguments, design, place, report, goal)
-        _draw(place, report)
+        try:
+            tally = carry_out(arguments, design, place, report, goal)
+        finally:
+            if place.record.exists():
+                _draw(place, report)
     return _conclude(place, tally, goal, arguments.json)
 
 
-def _carry_out(
+def progress(arguments: Namespace) -> Callable[[dict[str, Any]], None]:
+    """How the command line wants to be told."""
+    return _json if arguments.json else _Lines(sys.stderr.isatty(), arguments.progress)
+
+
+def carry_out(
     arguments: Namespace, design: Design, place: SweepDir, report: Callable[[dict[str, Any]], None], goal: Goal | None
 ) -> Tally:
     repeat = arguments.repeat or design.repeat
@@ -44,7 +52,6 @@ def _carry_out(
         try:
             one.run(repeat, goal, arguments.most)
         except KeyboardInterrupt:
-            _draw(place, report)
             advice = "the same command goes on from here"
             done = one.tally.found + one.tally.ran - one.tally.bad
             raise KeyboardInterrupt(f"interrupted; {done} of {one.tally.cells} cells are done; {advice}") from None
