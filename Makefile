@@ -42,7 +42,7 @@ virtual: ## build the virtual-time kernel (about 4 minutes, once) and run SPEC i
 	$(BIN)/harness kernel build
 	$(BIN)/harness run --clock virtual $(SPEC)
 
-vagrant-test: ## bring the Vagrantfile up for real, under software emulation, and run an experiment in it (root, 8 minutes)
+vagrant-test: setup ## bring the Vagrantfile up for real, under software emulation, and run an experiment in it (root, 8 minutes)
 	tests/vagrant/run.sh
 
 lock: setup-test ## renew the pinned versions: the newest that install by wheel on Python 3.10 to 3.12
