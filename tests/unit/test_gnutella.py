@@ -7,15 +7,19 @@ from hypothesis import strategies as st
 from peers.core import Address
 from peers.wire import Malformed
 from peers.wire.gnutella import (
+    ASK,
+    GO_ON,
     MAX_PAYLOAD_BYTES,
     PING,
     QUERY,
+    Check,
     Descriptor,
     Pong,
     Push,
     Query,
     QueryHit,
     Result,
+    Walk,
 )
 from peers.wire.gnutella_stream import CONNECT, OK, Reader
 
@@ -164,3 +168,50 @@ def test_arbitrary_payloads_raise_nothing_but_malformed(payload, message):
     except Malformed:
         return
     assert message.decode(decoded.encode()) == decoded  # what was understood can be said again
+
+
+def test_a_walker_is_a_query_with_an_extension():
+    walk = Walk(HOME, 4)
+    encoded = Query(0, "x", walk).encode()
+    # GGEP: magic, last block with an id of 2 letters, id, length 7 that ends here, then address, port, steps
+    assert encoded == b"\0\0x\0" + b"\xc3\x82WK\x47" + b"\x0a\x01\x02\x03\xca\x18\x04"
+    assert Query.decode(encoded) == Query(0, "x", walk)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"urn:sha1:\0",
+        b"\xc3",
+        b"\xc3\x82WK",
+        b"\xc3\x82WK\x47abc",
+        b"\xc3\x82AB\x41x",
+        b"\xc3\xa2WK\x47" + bytes(7),  # encoded, which we do not read
+        b"\xc3\x82WK\x00\x00\x00",
+    ],
+)
+def test_other_extensions_are_passed_over(block):
+    assert Query.decode(b"\0\0x\0" + block) == Query(0, "x")
+
+
+def test_the_extension_is_found_behind_others():
+    walk = Walk(HOME, 0)
+    data = walk.encode()[5:]
+    block = b"\xc3\x01A\x43abc" + b"\x82WK\x47" + data
+    assert Query.decode(b"\0\0x\0" + block).walk == walk
+
+
+def test_check():
+    assert Check(ASK, 258).encode() == b"WALK" + b"\x01\0" + b"\x01\0" + b"\x02\x01\0\0"
+    assert Check.decode(Check(GO_ON, 7).encode()) == Check(GO_ON, 7)
+    for payload in (b"WALK", b"BEAR" + bytes(8), b"WALK\x09" + bytes(7)):
+        with pytest.raises(Malformed):
+            Check.decode(payload)
+
+
+def test_a_datagram_holds_one_descriptor():
+    descriptor = Descriptor(GUID, QUERY, 1, 0, b"abc")
+    assert Descriptor.decode(descriptor.encode()) == descriptor
+    for data in (b"", descriptor.encode()[:-1], descriptor.encode() + b"x"):
+        with pytest.raises(Malformed):
+            Descriptor.decode(data)
