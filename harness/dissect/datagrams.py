@@ -118,9 +118,16 @@ def gnutella(data: bytes, length: int, _to_server: bool | None) -> Reading:
     return WALK.get(data[23:29], kind) if kind == "vendor" else kind, data[:16].hex()
 
 
+def bittorrent(data: bytes, length: int, to_server: bool | None) -> Reading:
+    """A peer's node of the DHT has the same port as its questions to trackers; KRPC is a dictionary."""
+    dictionary = data[:1] == b"d" and not to_server
+    return (krpc if dictionary else udp_tracker)(data, length, to_server)
+
+
 DATAGRAMS: dict[str, Datagram] = {
     "flooding": gnutella,
     "dht": krpc,
+    "bittorrent": bittorrent,
     "tracker": udp_tracker,
     "gossip": gossip,
     "probe": probe,

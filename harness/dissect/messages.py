@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from harness.dissect.bitcoin import BitcoinReader
 from harness.dissect.gossip import GossipReader
+from harness.dissect.peer_wire import EitherReader, PeerWireReader
 from harness.dissect.streams import Reader
 
 
@@ -280,8 +281,14 @@ def _gossip(messages: Messages) -> tuple[Reader, Reader]:
     return GossipReader(messages), GossipReader(messages)
 
 
+def _bittorrent(messages: Messages) -> tuple[Reader, Reader]:
+    towards, back = (EitherReader(PeerWireReader(messages), tracker) for tracker in _http(messages))
+    return towards, back
+
+
 # protocol -> readers of the direction towards the listener, and of the direction back
 STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {
+    "bittorrent": _bittorrent,
     "discovery": _bitcoin,
     "flooding": _gnutella,
     "gossip": _gossip,

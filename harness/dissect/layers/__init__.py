@@ -18,6 +18,8 @@ from harness.dissect.layers.gnutella import Descriptor, Segment
 from harness.dissect.layers.gossip import Frame as GossipFrame
 from harness.dissect.layers.gossip import Segment as GossipSegment
 from harness.dissect.layers.krpc import Krpc
+from harness.dissect.layers.peer_wire import Segment as PeerSegment
+from harness.dissect.layers.peer_wire import ToPeer
 from harness.dissect.layers.tracker import HttpAnswer, Request, Response
 from harness.plan.model import Plan
 
@@ -28,6 +30,7 @@ LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
     "flooding": [(TCP, Segment, Segment), (UDP, Descriptor, Descriptor)],
     "discovery": [(TCP, BitcoinSegment, BitcoinSegment)],
     "dht": [(UDP, Krpc, Krpc)],
+    "bittorrent": [(TCP, PeerSegment, PeerSegment), (UDP, ToPeer, ToPeer)],
     "gossip": [(TCP, GossipSegment, GossipSegment), (UDP, GossipFrame, GossipFrame)],
     "chain": [(TCP, GossipSegment, GossipSegment)],
     "tracker": [(UDP, Request, Response), (TCP, HTTP, HTTP)],
