@@ -1,9 +1,9 @@
 """Any program in a peer's place: it is started and stopped like a peer, and what it says becomes events.
 
 This shell runs in the host, the program is its child in the same process group. `description` is a CommandPlan of the
-harness as JSON; braces ({data}, {op}, {item}, {size_bytes}) are filled here. Lines of output that are no events go to
-standard error, which is the peer's log. Exit status: the program's own (128 and the number of a signal), 0 when it was
-stopped in order, 127 when it cannot be run.
+harness as JSON; braces ({data}, {op}, {item}, {size_bytes}) are filled here. Lines of output go to standard error,
+which is the peer's log, but for those that are events as JSON. Exit status: the program's own (128 and the number of a
+signal), 0 when it was stopped in order, 127 when it cannot be run.
 """
 
 from __future__ import annotations
