@@ -10,6 +10,7 @@ from peers.core import Core
 PROTOCOLS: dict[str, dict[str, str]] = {
     "flooding": {"servent": "peers.flooding:Servent"},
     "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
+    "napster": {"user": "peers.napster:User", "index": "peers.napster:Index"},
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node"},
     "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},

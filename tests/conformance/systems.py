@@ -30,6 +30,9 @@ OVERLAYS: dict[str, System] = {
         members=REST,
         crashes="west5",
     ),
+    "napster": System(
+        f"{{protocol: napster, peers: [{{role: index, on: west5}}, {{role: user, on: {REST}}}]}}", REST, REST
+    ),
     "tracker": System(
         f"{{protocol: tracker, peers: [{{role: tracker, on: west5}}, {{role: client, on: {REST}}}]}}", REST, REST
     ),

@@ -1,0 +1,48 @@
+"""Parameters of both roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from peers.core import Options
+
+
+def _option(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+def _above_zero(options: Any, names: tuple[str, ...]) -> None:
+    for each in fields(options):
+        if each.name in names and getattr(options, each.name) <= 0:
+            raise ValueError(f"{each.name} must be above zero")
+
+
+@dataclass
+class IndexOptions(Options):
+    max_users: int = _option(5000, "users logged in at a time")
+    max_shares: int = _option(5000, "files that one user can share")
+    max_files: int = _option(500_000, "files of all users")
+    max_results: int = _option(100, "results of a search, whatever is asked for")
+    login_s: float = _option(10.0, "a stream that does not log in is closed after so long")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        _above_zero(self, ("max_users", "max_shares", "max_files", "max_results", "login_s"))
+
+
+@dataclass
+class UserOptions(Options):
+    firewalled: bool = _option(False, "nobody can connect to this user: it pushes what it shares (500, 501)")
+    uploads: int = _option(8, "files given at a time")
+    link: int = _option(7, "speed of the line as told to others, 0 to 10; 7 is cable")
+    timeout_s: float = _option(5.0, "an index or a user that says nothing is given up after so long")
+    retry_s: float = _option(1.0, "log in again, or search again for a download, after so long; doubling up to 8 times")
+    attempts: int = _option(4, "searches of a download that bring nothing before it has failed")
+    addresses: int = _option(3, "users found by a lookup whose addresses are asked for")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        _above_zero(self, ("uploads", "timeout_s", "retry_s", "attempts", "addresses"))
+        if not 0 <= self.link <= 10:
+            raise ValueError("link must be 0 to 10")
