@@ -41,7 +41,10 @@ class Walks:
         """A walker came from `source` and found nothing here."""
         if self._ttl(query) < 1 or query.hops >= 255:
             return
-        if not walk.every or (query.hops + 1) % walk.every:
+        if walk.origin == self.servent.address:  # it came home, where nobody need be asked
+            if self._wanted(query.guid):
+                self._move(source, query)
+        elif not walk.every or (query.hops + 1) % walk.every:
             self._move(source, query)
         elif len(self.held) < MAX_HELD:
             self._token = (self._token + 1) % (1 << 32)
@@ -61,7 +64,7 @@ class Walks:
             "check" if asked else "check_reply", guid.hex(), source, size, search.op if search else None, **more
         )
         if asked:
-            self._tell(source, guid, Check(GO_ON if search and not search.hits else STOP, check.token))
+            self._tell(source, guid, Check(GO_ON if self._wanted(guid) else STOP, check.token))
             return
         held = self.held.get(check.token)
         if held is not None and held.query.guid == guid and held.origin == source:
@@ -76,6 +79,11 @@ class Walks:
         if what == "walker":
             self.held.pop(int(token), None)
         return what == "walker"
+
+    def _wanted(self, guid: bytes) -> bool:
+        """Whether walkers of this search of our own are to go on."""
+        search = self.servent.searches.of.get(guid)
+        return search is not None and not search.hits
 
     def _ttl(self, query: Descriptor) -> int:
         return min(query.ttl, self.options.walk_ttl - query.hops) - 1

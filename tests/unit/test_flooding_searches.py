@@ -194,3 +194,14 @@ def test_a_probed_host_that_is_gone_costs_a_wait():
 def test_options_that_cannot_be(options):
     with pytest.raises(ValueError, match=next(iter(options)) if len(options) == 1 else "never"):
         Options(**options)
+
+
+def test_a_walker_that_comes_home_asks_nobody():
+    # a triangle: the second step at the latest is 0 again
+    net = network([(0, 1), (1, 2), (2, 0)], search="walk", walkers=1, check_every=1, walk_ttl=6, timeout_s=0.1)
+    net.command(address(0), "1", "lookup", item="x")
+    net.run(until=20.0)
+    asked = net.of("sent", kind="check")
+    assert asked
+    assert address(0) not in {event.peer for event in asked}
+    assert len(sent(net, "query")) <= 6
