@@ -4,13 +4,18 @@ Demers et al. 1987, tables 1 to 3 (n = 1000 there; residue and traffic hardly de
 Kermarrec, Massoulié and Ganesh 2003; Pittel 1987. All seeds are fixed: what passes once passes always.
 """
 
+from collections import Counter
 from math import exp, log, log2, sqrt
+from random import Random
 from statistics import mean, stdev
 
+import networkx as nx
 import pytest
 from member_net import MemberNet
+from stream_net import StreamNet
 
-from peers.gossip import GossipOptions
+from peers.core import Address, Setting
+from peers.gossip import GossipOptions, Peer, PeerOptions
 
 SIGMAS = 3.3  # of a normal distribution 99.9 % lie within
 SIZE_EFFECT = 0.005
@@ -125,3 +130,23 @@ def test_push_takes_log2_n_and_ln_n_rounds():
         rounds.append(-(-max(rumor.times_s) // tick_s) - 1)  # the first cycle begins a tick after the broadcast
     assert close(rounds, 11.1, 0.2)
     assert log2(n) + log(n) - 1.116 <= mean(rounds) <= log2(n) + log(n) + 2.765
+
+
+@pytest.mark.parametrize(("degree", "low", "high"), [(4, 1.2, 1.3), (8, 1.35, 1.5)])
+def test_what_announcing_costs(degree, low, high):
+    # N - 1 copies of the message and as many requests; announcements are saved where the other side announced first:
+    # 1.2 to 1.3 for each edge at degree 4, 1.3 to 1.4 at degree 8 (Monte Carlo; the upper value at equal latencies)
+    graph = nx.random_regular_graph(degree, N, seed=1)
+    addresses = [Address(f"10.0.0.{number + 1}", 7946) for number in range(N)]
+    net = StreamNet()
+    for number in sorted(graph):
+        known = tuple(addresses[other] for other in graph[number] if other < number)
+        setting = Setting(addresses[number], known, Random(number))
+        net.add(Peer(setting, PeerOptions(mode="inv", ping_s=0, silence_s=0)))
+    net.run(5)
+    for number in range(5):
+        net.command(addresses[number * 17], str(number), "broadcast", item=f"msg{number}", size_bytes=200)
+    net.run(20)
+    sent = Counter(event.fields["kind"] for event in net.of("sent"))
+    assert sent["message"] == sent["getdata"] == 5 * (N - 1)
+    assert low <= sent["inv"] / 5 / graph.number_of_edges() <= high
