@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.analysis import content_metrics as content
+from harness.analysis import eclipse
 from harness.analysis import structure_metrics as structure
 from harness.analysis.statistics import gini
 
@@ -199,6 +200,8 @@ METRICS: dict[str, Metric] = {
     "time_to_90_ms": content.time_to_90_ms,
     "time_to_99_ms": content.time_to_99_ms,
     "copies_per_delivery": content.copies_per_delivery,
+    "eclipsed": eclipse.eclipsed,
+    "attacker_share": eclipse.attacker_share,
     "degree_mean": structure.degree_mean,
     "degree_gini": structure.degree_gini,
     "clustering": structure.clustering,

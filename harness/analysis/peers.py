@@ -50,17 +50,17 @@ def _life(
 def neighbours(source: Source, book: Book, lives: pd.DataFrame) -> pd.DataFrame:
     """One row for each time that a peer counted another as its neighbour; seen from that peer alone.
 
-    Columns: overlay, peer, remote (ip:port), remote_peer ("" where unknown), from_s, to_s. An edge that was never
-    reported down ends with the peer's own life.
+    Columns: overlay, peer, remote (ip:port), remote_peer ("" where unknown), inbound (the other one dialled; False
+    where peers do not tell), from_s, to_s. An edge that was never reported down ends with the peer's own life.
     """
     rows: list[tuple[Any, ...]] = []
-    since: dict[tuple[str, str], float] = {}
+    since: dict[tuple[str, str], tuple[float, bool]] = {}
     ends = {name: sorted(life["to_s"]) for name, life in lives.groupby("peer")}
 
-    def close(peer: str, remote: str, from_s: float, to_s: float) -> None:
+    def close(peer: str, remote: str, from_s: float, inbound: bool, to_s: float) -> None:
         own_end = next((end for end in ends.get(peer, ()) if end >= from_s), source.end_s)
         overlay = source.plan.peer[peer].overlay
-        rows.append((overlay, peer, remote, book.peer_at(overlay, remote), from_s, min(to_s, own_end)))
+        rows.append((overlay, peer, remote, book.peer_at(overlay, remote), inbound, from_s, min(to_s, own_end)))
 
     for event in source.events.named("neighbour"):
         peer, remote, t_s = event["peer"], str(event.get("remote")), source.seconds(event["t_ns"])
@@ -68,12 +68,12 @@ def neighbours(source: Source, book: Book, lives: pd.DataFrame) -> pd.DataFrame:
             continue
         before = since.pop((peer, remote), None)
         if before is not None:
-            close(peer, remote, before, t_s)
+            close(peer, remote, *before, t_s)
         if event.get("up"):
-            since[peer, remote] = t_s
-    for (peer, remote), from_s in since.items():
-        close(peer, remote, from_s, source.end_s)
-    return pd.DataFrame(rows, columns=["overlay", "peer", "remote", "remote_peer", "from_s", "to_s"])
+            since[peer, remote] = (t_s, bool(event.get("inbound")))
+    for (peer, remote), opened in since.items():
+        close(peer, remote, *opened, source.end_s)
+    return pd.DataFrame(rows, columns=["overlay", "peer", "remote", "remote_peer", "inbound", "from_s", "to_s"])
 
 
 def peers(source: Source, book: Book, lives: pd.DataFrame, messages: pd.DataFrame) -> pd.DataFrame:

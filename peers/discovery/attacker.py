@@ -2,7 +2,7 @@
 
 1. Flood: over its connections the attacker tells the victim its own address and many where nobody is ("trash", from
    252.0.0.0/8), and it connects under its own name, which puts its address into the victim's tried table.
-2. Wait: the victim keeps these addresses, and its inbound slots are filled with connections that do nothing.
+2. Occupy: later its inbound slots are filled with connections that do nothing, and honest nodes find none free.
 3. Restart: somebody else sees to it (a fault of the experiment); the victim then dials out of its table.
 Several attackers need not know each other. To all who connect, an attacker is a friendly node that knows attackers.
 """
@@ -32,10 +32,12 @@ class Attacker(Connections):
     def __init__(self, setting: Setting, options: Any = None) -> None:
         super().__init__(setting, options)
         self.victims = self.bootstrap
+        self.occupy_at = 0.0
 
     def on_started(self) -> None:
         super().on_started()
         self.emit("ready", neighbours=0)
+        self.occupy_at = self.now + self.options.from_s + self.options.occupy_after_s
         self.set_timer("flood", self.options.from_s + self.options.flood_s * self.rng.random())
         self.set_timer("introduce", self.options.from_s + self.options.flood_s * self.rng.random())
 
@@ -46,7 +48,8 @@ class Attacker(Connections):
 
     def on_timer(self, name: str) -> None:
         if name == "flood":
-            self._occupy()
+            if self.now >= self.occupy_at:
+                self._occupy()
             for neighbour in self._held():
                 self._flood(neighbour)
             self.set_timer("flood", self.options.flood_s)

@@ -16,6 +16,7 @@ from peers.discovery import table_file
 from peers.discovery.address_manager import AddressManager
 from peers.discovery.buckets import group_of
 from peers.discovery.connections import ASK, EPOCH_S, FEELER, OUTBOUND, Connections, Neighbour
+from peers.discovery.feelers import Feelers
 from peers.discovery.inbound import least_useful
 from peers.discovery.options import NodeOptions
 from peers.store import StoreError
@@ -46,13 +47,17 @@ class Connector(Connections):
         self.ask_at = 0.0
         self.lonely_since = 0.0
         self.rotated: Address | None = None
-        self.testing: dict[Address, Address] = {}  # who is dialled -> who wants its place in tried
+        self.feelers = Feelers(self)
         self.saves = 0
 
     # ---- for subclasses ----
 
     def outbound(self) -> list[Neighbour]:
         return [n for n in self.neighbours.values() if n.greeted and n.kind == OUTBOUND]
+
+    def barred(self) -> set[Address]:
+        """Whom we do not dial: ourselves, bootnodes, and to whom there is a stream already."""
+        return {self.address, *self.bootnodes, *self.busy()}
 
     # ---- beginning and end ----
 
@@ -88,7 +93,7 @@ class Connector(Connections):
             self._advertise(self.greeted())
             self.set_timer("advertise", self.options.advertise_s)
         elif name == "feeler":
-            self._feel()
+            self.feelers.send()
             self.set_timer("feeler", self.options.feeler_s or TEST_S)
         elif name == "rotate":
             self._rotate()
@@ -162,7 +167,7 @@ class Connector(Connections):
 
     def _eligible(self) -> Callable[[Address], bool]:
         """Which addresses may be dialled for an outbound slot."""
-        barred = {self.address, *self.bootnodes, *self.busy()} | ({self.rotated} if self.rotated else set())
+        barred = self.barred() | ({self.rotated} if self.rotated else set())
         if not self.options.one_per_group:
             return lambda address: address not in barred
         groups = self._groups()
@@ -198,25 +203,6 @@ class Connector(Connections):
             self.rotated = oldest.address
             self.drop(oldest, "rotated")
 
-    def _feel(self) -> None:
-        """A short connection: to test who would be evicted, else to an address of new."""
-        for candidate, incumbent in list(self.manager.tests.items()):
-            if incumbent in self.edges:
-                self.manager.good(incumbent, self.now)
-            if incumbent in self.edges or incumbent not in self.manager.entries:
-                self.manager.tested(candidate, self.now)
-            elif incumbent not in self.busy():
-                self.testing[incumbent] = candidate
-                self.manager.attempt(incumbent, self.now)
-                self.dial(incumbent, FEELER)
-                return
-        barred = {self.address, *self.bootnodes, *self.busy()}
-        if self.options.feeler_s and (
-            address := self.manager.select(self.now, 0, 1, lambda one: one not in barred, new_only=True)
-        ):
-            self.manager.attempt(address, self.now)
-            self.dial(address, FEELER)
-
     # ---- streams ----
 
     def admits(self, remote: Address) -> bool:
@@ -246,7 +232,7 @@ class Connector(Connections):
         assert name is not None, "who was dialled has a name"
         self.manager.good(name, self.now)
         if neighbour.kind == FEELER:
-            self._felt(name)
+            self.feelers.over(name)
             self.drop(neighbour, "tested")
             return
         self.tell(neighbour, Message("getaddr"))
@@ -265,12 +251,7 @@ class Connector(Connections):
         if address in self.edges:  # it dialled us at the same moment
             self.manager.good(address, self.now)
         if kind == FEELER:
-            self._felt(address)
-
-    def _felt(self, address: Address) -> None:
-        candidate = self.testing.pop(address, None)
-        if candidate is not None:
-            self.manager.tested(candidate, self.now)
+            self.feelers.over(address)
 
     # ---- messages ----
 

@@ -61,10 +61,11 @@ class AttackerOptions(ConnectionOptions):
     occupy: int = option(4, "connections to the victim that are held, to fill its inbound slots")
     introduce_s: float = option(5.0, "time between connections by which the victim gets to know the own address")
     from_s: float = option(0.0, "until so long after its start the attacker does nothing")
+    occupy_after_s: float = option(25.0, "so much later it begins to hold connections; sooner, they keep others out")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.flood_s <= 0 or self.introduce_s <= 0 or self.from_s < 0:
-            raise ValueError("flood_s and introduce_s have to be above 0, and from_s not below")
+        if self.flood_s <= 0 or self.introduce_s <= 0 or min(self.from_s, self.occupy_after_s) < 0:
+            raise ValueError("flood_s and introduce_s have to be above 0, from_s and occupy_after_s not below")
         if not 0 <= self.junk <= 999 or not 0 <= self.occupy <= 1000:
             raise ValueError("junk has to be from 0 to 999 (a message holds 1000 addresses), and occupy from 0 to 1000")

@@ -1,0 +1,62 @@
+"""Eclipse attacks: who the victims' outbound neighbours are, and how often the draw must end like that.
+
+Victims and attackers are the peers whose roles are called so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from harness.analysis.view import View
+
+
+def attacker_share(view: View) -> float:
+    """Share (0 to 1) of the victims' outbound neighbours that are attackers, at the end of the window."""
+    shares = _shares(view)
+    return float(shares["bad"].sum() / shares["all"].sum()) if len(shares) else math.nan
+
+
+def eclipsed(view: View) -> float:
+    """Share (0 to 1) of the victims whose outbound neighbours all are attackers, at the end of the window."""
+    shares = _shares(view)
+    return float((shares["bad"] == shares["all"]).mean()) if len(shares) else math.nan
+
+
+def _shares(view: View) -> pd.DataFrame:
+    """One row a victim that has outbound neighbours. Columns: bad (attackers among them), all."""
+    role = {peer.name: peer.role for peer in view.data.plan.peers}
+    table = view.neighbours
+    now = table[(table["from_s"] <= view.to_s) & (table["to_s"] >= view.to_s) & ~table["inbound"].astype(bool)]
+    now = now[now["peer"].map(role) == "victim"]
+    bad = now["remote_peer"].map(role) == "attacker"
+    by_victim = bad.groupby(now["peer"])
+    return pd.DataFrame({"bad": by_victim.sum(), "all": by_victim.size()})
+
+
+def capture_probability(attackers: int, addresses: int, slots: int) -> float:
+    """How often `slots` addresses drawn from `addresses`, none twice, all belong to the `attackers` among them.
+
+    C(attackers, slots) / C(addresses, slots). Raises ValueError for a draw that cannot be.
+    """
+    if not 0 <= attackers <= addresses or not 0 <= slots <= addresses:
+        raise ValueError(f"{slots} slots, and {attackers} attackers among {addresses} addresses")
+    return math.comb(attackers, slots) / math.comb(addresses, slots)
+
+
+def simulated_capture(attackers: int, addresses: int, slots: int, draws: int, seed: int) -> float:
+    """The same by drawing: the share of `draws` in which every slot went to an attacker."""
+    rng = np.random.default_rng(seed)
+    honest = addresses - attackers
+    drawn = rng.hypergeometric(attackers, honest, slots, size=draws) if slots else np.zeros(draws, dtype=int)
+    return float((drawn == slots).mean())
+
+
+def mean_field_share(malicious: float, in_degree_bound: float) -> float:
+    """Most of a node's neighbours that attackers, a share f of all nodes, can be when no node may have an in-degree
+    above t times the mean: f t / (1 - f), at most 1 (Singh et al., INFOCOM 2006)."""
+    return min(1.0, malicious * in_degree_bound / (1 - malicious))
