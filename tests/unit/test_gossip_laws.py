@@ -43,7 +43,7 @@ def traffic(spread, n=N):
 @pytest.mark.parametrize(("k", "s", "m"), [(1, 0.18, 1.7), (2, 0.037, 3.3), (3, 0.011, 4.5)])
 def test_push_with_feedback_and_counter_in_lock_step(k, s, m):
     # table 1; what is in vain is judged by what was known when the cycle began
-    spread = rumors(150, GossipOptions(mode="rumor", k=k, lock_step=True, judge="cycle"))
+    spread = rumors(90, GossipOptions(mode="rumor", k=k, lock_step=True, judge="cycle"))
     assert close(residue(spread), s, SIZE_EFFECT)
     assert close(traffic(spread), m, 0.05 * m)
 
@@ -54,7 +54,7 @@ def test_counter_without_reset_follows_the_differential_equation(k):
     s = 0.2 / k**2
     for _ in range(200):
         s = exp(-(k + 1) * (1 - s))
-    spread = rumors(150, GossipOptions(mode="rumor", k=k, reset=False))
+    spread = rumors(90, GossipOptions(mode="rumor", k=k, reset=False))
     assert close(residue(spread), s, SIZE_EFFECT)
 
 
@@ -65,7 +65,7 @@ def test_blind_with_coin(k, s, m):
     if k == 1:
         s = 1 - sqrt(3.1416 * N / 2) / N
         m = 1 - s
-    spread = rumors(150, GossipOptions(mode="rumor", k=k, stop="coin", feedback=False, lock_step=True), seconds=40.0)
+    spread = rumors(90, GossipOptions(mode="rumor", k=k, stop="coin", feedback=False, lock_step=True), seconds=40.0)
     assert close(residue(spread), s, 0.01)
     assert close(traffic(spread), m, 0.05 * m)
 
@@ -73,7 +73,7 @@ def test_blind_with_coin(k, s, m):
 def test_traffic_and_residue_of_push_belong_together():
     # s = exp(-m), the paper's law for all push variants
     for options in (GossipOptions(mode="rumor", k=2), GossipOptions(mode="rumor", k=3, stop="coin", feedback=False)):
-        spread = rumors(100, options, seconds=40.0)
+        spread = rumors(60, options, seconds=40.0)
         m = mean(traffic(spread))
         assert abs(-log(mean(residue(spread))) - m) < 0.15 * m
 
@@ -81,10 +81,10 @@ def test_traffic_and_residue_of_push_belong_together():
 def test_pull_leaves_far_fewer_out():
     # table 3: pull, feedback and counter, k = 1: s = 0.031, m = 2.7; with k = 2 s = 0.00058
     options = GossipOptions(mode="rumor", style="pull", k=1, lock_step=True, judge="cycle")
-    spread = rumors(40, options)
+    spread = rumors(30, options)
     assert close(residue(spread), 0.031, SIZE_EFFECT)
     assert close(traffic(spread), 2.7, 0.05 * 2.7)
-    twice = rumors(15, GossipOptions(mode="rumor", style="pull", k=2, lock_step=True, judge="cycle"))
+    twice = rumors(10, GossipOptions(mode="rumor", style="pull", k=2, lock_step=True, judge="cycle"))
     assert mean(residue(twice)) < 0.037 / 5
 
 
@@ -123,7 +123,7 @@ def test_push_takes_log2_n_and_ln_n_rounds():
     # Pittel 1987; 11.1 at n = 64 (Monte Carlo), and within the bounds of Doerr and Künnemann
     n, tick_s = 64, 0.5
     rounds = []
-    for seed in range(60):
+    for seed in range(40):
         net = MemberNet(n, GossipOptions(mode="rumor", k=1_000_000, lock_step=True), seed=seed)
         rumor = net.spread("rumor", 12.0)
         assert rumor.reached == n
