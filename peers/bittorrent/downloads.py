@@ -59,7 +59,7 @@ class Downloads:
 
     def fill(self, link: Link) -> None:
         """Ask for as much as may be under way."""
-        if link.choked or not link.interested or not self._swarm.wants:
+        if link.choked or not link.interested or not self._swarm.wants or link.conn not in self._swarm.links:
             return
         depth = self._depth(link)
         while len(link.asked) < depth:
