@@ -188,7 +188,8 @@ class Client(Core):
         self._trace_answer(transfer)
         transfer.failures += 1
         transfer.trouble = reason
-        if transfer.failures >= self.options.attempts:
+        most = self.options.lookup_attempts if transfer.verb == "lookup" else self.options.attempts
+        if transfer.failures >= most:
             self._end(transfer, ok=False, reason=reason)
             return
         transfer.servers.append(transfer.servers.pop(0))

@@ -32,10 +32,11 @@ class ClientOptions(Options):
     timeout_s: float = _option(5.0, "a stream on which nothing moves is given up after so long")
     retry_s: float = _option(0.5, "try again after so long, doubling up to eight times that")
     attempts: int = _option(6, "attempts in a row that bring nothing before an operation has failed")
+    lookup_attempts: int = _option(2, "the same for lookups, whose answer somebody is waiting for")
     keep_alive_s: float = _option(15.0, "an idle stream is kept for the next request so long")
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
-        for name in ("timeout_s", "retry_s", "attempts", "keep_alive_s"):
+        for name in ("timeout_s", "retry_s", "attempts", "lookup_attempts", "keep_alive_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above zero")

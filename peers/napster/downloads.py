@@ -46,6 +46,7 @@ class Download:
     told: float = 0.0
     trouble: str = "timeout"
     searching: bool = False
+    bad: int = 0  # times that all had come and was not what it should be
 
     @property
     def part(self) -> str:
@@ -195,9 +196,7 @@ class Downloads:
         store = self.user.store
         try:
             if download.hasher.hexdigest() != content.digest(download.item, download.size):
-                store.remove(download.part)
-                download.have, download.hasher = 0, hashlib.sha1()
-                self._broken(download, "the content is wrong")
+                self._throw_away(download)
                 return
             store.rename(download.part, download.item)
         except StoreError as error:
@@ -207,6 +206,16 @@ class Downloads:
         self.user.offer(download.item, download.size)
 
     # ---- what goes wrong ----
+
+    def _throw_away(self, download: Download) -> None:
+        """Raises StoreError."""
+        self.user.store.remove(download.part)
+        download.have, download.hasher = 0, hashlib.sha1()
+        download.bad += 1
+        if download.bad < self.user.options.attempts:
+            self._broken(download, "the content is wrong")
+        else:
+            self._end(download, ok=False, reason="the content is wrong")
 
     def on_closed(self, conn: int, reason: str) -> None:
         self._broken(self.by_conn[conn], reason if reason != "eof" else "the other user went away", closed=True)
@@ -256,7 +265,7 @@ class Downloads:
         self.running.pop(download.op, None)
         self.user.line.forget(download.op)
         self.user.cancel_timer(f"download {download.op}")
-        more = {"bytes": download.fetched, "sources": len(download.served)}
+        more = {"bytes": download.fetched, "sources": len(download.served), "bad": download.bad}
         providers = list(download.served) or ([str(download.remote)] if outcome["ok"] else [])
         self.user.end(download.op, "download", download.item, providers=providers, **outcome, **more)
 

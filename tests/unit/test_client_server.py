@@ -107,8 +107,11 @@ def test_without_a_server_operations_fail_in_bounded_time():
     net.run(0.055)
     net.kill(SERVER)
     net.run(10)
-    (down,) = ends(net, "2")
-    assert (down["ok"], down["reason"]) == (False, "refused")
+    net.command(home(0), "3", "lookup", item="x")
+    net.run(20)
+    (down,), (found,) = ends(net, "2"), ends(net, "3")
+    assert (down["ok"], down["reason"], down["attempts"]) == (False, "refused", 1)  # requests that left
+    assert (found["ok"], found["reason"]) == (False, "refused")
 
 
 def test_a_full_server_is_asked_again():

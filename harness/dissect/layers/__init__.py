@@ -18,6 +18,7 @@ from harness.dissect.layers.gnutella import Descriptor, Segment
 from harness.dissect.layers.gossip import Frame as GossipFrame
 from harness.dissect.layers.gossip import Segment as GossipSegment
 from harness.dissect.layers.krpc import Krpc
+from harness.dissect.layers.napster import Segment as NapsterSegment
 from harness.dissect.layers.peer_wire import Segment as PeerSegment
 from harness.dissect.layers.peer_wire import ToPeer
 from harness.dissect.layers.tracker import HttpAnswer, Request, Response
@@ -33,6 +34,8 @@ LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
     "bittorrent": [(TCP, PeerSegment, PeerSegment), (UDP, ToPeer, ToPeer)],
     "gossip": [(TCP, GossipSegment, GossipSegment), (UDP, GossipFrame, GossipFrame)],
     "chain": [(TCP, GossipSegment, GossipSegment)],
+    "client_server": [(TCP, HTTP, HTTP)],
+    "napster": [(TCP, NapsterSegment, NapsterSegment)],
     "tracker": [(UDP, Request, Response), (TCP, HTTP, HTTP)],
 }
 
