@@ -9,6 +9,9 @@ from harness.reproduce.model import Target
 MODULES = {
     "T1": "t01_flooding_cost",
     "T2": "t02_ttl_horizon",
+    "T3": "t03_rumor_mongering",
+    "T4": "t04_fanout_threshold",
+    "T5": "t05_push_rounds",
 }
 
 
