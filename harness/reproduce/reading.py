@@ -37,6 +37,20 @@ def cells(place: SweepDir) -> Iterator[Cell]:
             yield Cell(factors, row["variant"], row["repetition"], run_dir, dataset.read(run_dir))
 
 
+def copies_sent(data: Dataset, kind: str) -> list[int]:
+    """How often each message of that kind was sent, in no order; one that nobody sent is not there."""
+    messages = data.messages
+    sent = messages[(messages["kind"] == kind) & (messages["direction"] == "sent")]
+    return [int(count) for count in sent.groupby("id", observed=True).size().to_numpy()]
+
+
+def holders(data: Dataset) -> list[int]:
+    """Peers that have each broadcast message in the end, its origin included, in the order of the plan."""
+    asked = data.operations[data.operations["verb"] == "broadcast"]
+    reached = data.deliveries.groupby("item").size().to_dict()
+    return [1 + int(reached.get(item, 0)) for item in asked["item"]]
+
+
 def overlay_graph(plan: Plan, overlay: str) -> nx.Graph[str]:
     """Peers and the connections that they were told to make."""
     by_address = {peer.listen: peer.name for peer in plan.peers if peer.overlay == overlay}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from harness.plots.style import OVERLAY_COLOURS, OVERLAY_MARKERS, new_figure, style, tidy
 from harness.reproduce.model import Row, Target, mean_of, within
-from harness.reproduce.reading import Cell, cells
+from harness.reproduce.reading import Cell, cells, copies_sent, holders
 from harness.sweep.store import SweepDir
 
 SPEC = "t03_rumor_mongering.yaml"
@@ -46,19 +46,15 @@ SPREAD = {1: 0.05, 2: 0.021, 3: 0.011, 4: 0.006}  # standard deviation of s from
 def rumors(cell: Cell) -> tuple[list[float], list[float]]:
     """Of each rumor: the share of peers that never got it, and messages sent for each peer."""
     peers = len([peer for peer in cell.data.plan.peers if peer.overlay == OVERLAY])
-    asked = cell.data.operations
-    asked = asked[(asked["verb"] == "broadcast") & (asked["overlay"] == OVERLAY)]
-    reached = cell.data.deliveries.groupby("item").size()
-    residues = [1 - (1 + int(reached.get(item, 0))) / peers for item in asked["item"]]
-    sent = cell.data.messages
-    sent = sent[(sent["kind"] == "message") & (sent["direction"] == "sent")].groupby("id", observed=True).size()
-    costs = [count / peers for count in sent] + [0.0] * (len(residues) - len(sent))
+    residues = [1 - have / peers for have in holders(cell.data)]
+    costs = [count / peers for count in copies_sent(cell.data, "message")]
+    costs += [0.0] * (len(residues) - len(costs))
     return residues, costs
 
 
 def _by_label(places: Mapping[str, SweepDir]) -> dict[tuple[str, int], tuple[list[float], list[float]]]:
     """Variants are called "push k=1"."""
-    found = {}
+    found: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
     for cell in cells(places[SPEC]):
         table, _, k = str(cell.factors["name"]).partition(" k=")
         residues, costs = found.setdefault((table, int(k)), ([], []))

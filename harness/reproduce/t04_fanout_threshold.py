@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from harness.plots.style import OVERLAY_COLOURS, OVERLAY_MARKERS, new_figure, style, tidy
 from harness.reproduce.model import Row, Target, exactly, mean_of, share_of
-from harness.reproduce.reading import Cell, cells
+from harness.reproduce.reading import Cell, cells, copies_sent, holders
 from harness.sweep.store import SweepDir
 
 SPEC = "t04_fanout_threshold.yaml"
@@ -35,13 +35,9 @@ def formula(n: int, fanout: int) -> float:
 
 
 def rumors(cell: Cell) -> list[tuple[int, int]]:
-    """Of each rumor: peers that have it in the end (with its origin), messages sent."""
-    asked = cell.data.operations[cell.data.operations["verb"] == "broadcast"]
-    reached = cell.data.deliveries.groupby("item").size()
-    have = sorted(1 + int(reached.get(item, 0)) for item in asked["item"])
-    sent = cell.data.messages
-    sent = sent[(sent["kind"] == "message") & (sent["direction"] == "sent")].groupby("id", observed=True).size()
-    return list(zip(have, sorted(int(count) for count in sent), strict=True))
+    """Peers that have a rumor in the end (with its origin), and messages sent, of each; the k-th most of the one beside
+    the k-th most of the other, for a message's id does not tell its item."""
+    return list(zip(sorted(holders(cell.data)), sorted(copies_sent(cell.data, "message")), strict=True))
 
 
 def _by_cell(places: Mapping[str, SweepDir]) -> dict[tuple[int, int], list[tuple[int, int]]]:
