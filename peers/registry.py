@@ -24,6 +24,9 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     },
 }
 
+# the same for protocols that only programs of others speak here: the engines start those (harness/plan/programs.py)
+PROGRAMS: dict[str, dict[str, str]] = {"libp2p": {"peer": "peers.libp2p:Peer"}}
+
 
 def roles(protocol: str) -> tuple[str, ...]:
     """The roles of a protocol, the default one first. Raises KeyError."""
@@ -32,6 +35,6 @@ def roles(protocol: str) -> tuple[str, ...]:
 
 def load(protocol: str, role: str) -> type[Core]:
     """The class that plays this role. Raises KeyError."""
-    module, _, name = PROTOCOLS[protocol][role].partition(":")
+    module, _, name = (PROTOCOLS.get(protocol) or PROGRAMS[protocol])[role].partition(":")
     core: type[Core] = getattr(import_module(module), name)
     return core

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from harness.plan.command import CommandPlan
 from harness.plan.model import PeerPlan
-from harness.plan.programs import ProgramPlanner
+from harness.plan.programs import ProgramPlanner, program_of
 from harness.plan.seeds import number, stream
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.spec.load import Document
@@ -18,7 +18,7 @@ from harness.spec.model import Overlay, PeerGroup, Spec
 from harness.spec.units import duration_s, percent, rate_mbit, size_bytes
 from harness.spec.wording import did_you_mean
 from peers.core import Core
-from peers.registry import PROTOCOLS, load
+from peers.registry import PROGRAMS, PROTOCOLS, load
 from topologies.graphs import GRAPHS
 
 MAX_PORT_OFFSET = 100
@@ -50,10 +50,11 @@ class _Builder:
         self.name, self.overlay, self.spec, self.document = name, overlay, spec, document
         self.hosts, self.addresses = hosts, addresses
         self.place: tuple[str | int, ...] = ("overlays", name)
-        if overlay.protocol not in PROTOCOLS:
-            message = f"there is no protocol {overlay.protocol!r}{did_you_mean(overlay.protocol, PROTOCOLS)}"
+        known = PROTOCOLS | PROGRAMS
+        if overlay.protocol not in known:
+            message = f"there is no protocol {overlay.protocol!r}{did_you_mean(overlay.protocol, known)}"
             raise document.fail((*self.place, "protocol"), message)
-        self.roles = list(PROTOCOLS[overlay.protocol])
+        self.roles = list(known[overlay.protocol])
 
     def build(self, taken: Mapping[str, str]) -> list[PeerPlan]:
         rng = stream(self.spec.seed, "overlay", self.name)
@@ -85,19 +86,22 @@ class _Builder:
                 listen=listens[name], bootstrap=tuple(known[name]), options=options,
                 seed=number(self.spec.seed, "peer", name), wave=self._wave(role, index), trace=self.overlay.trace,
                 expected_final_state=group.expected_final_state,
-                command=self._command(group, name, host, listens[name], known[name]),
+                command=self._command(group, name, host, listens[name], known[name], options),
             )
             for index, (name, host, role, group, options) in enumerate(drafts)
         ]  # fmt: skip
 
     def _command(
-        self, group: PeerGroup, name: str, host: str, listen: str, bootstrap: Sequence[str]
+        self, group: PeerGroup, name: str, host: str, listen: str, bootstrap: Sequence[str], options: Mapping[str, Any]
     ) -> CommandPlan | None:
-        if group.command is None:
+        command = group.command
+        if command is None and self.overlay.protocol in PROGRAMS:
+            command = program_of(self.overlay.protocol, bootstrap, options)
+        if command is None:
             return None
         place = (*self.place, "peers", next(i for i, other in enumerate(self.overlay.peers) if other is group))
         seed = number(self.spec.seed, "peer", name)
-        return ProgramPlanner(self.spec, self.document, place, name, host, listen, bootstrap, seed).plan(group.command)
+        return ProgramPlanner(self.spec, self.document, place, name, host, listen, bootstrap, seed).plan(command)
 
     def _free_listens(
         self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], taken: Mapping[str, str]

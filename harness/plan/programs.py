@@ -6,6 +6,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.plan.command import CommandPlan, FilePlan, RulePlan
@@ -15,10 +16,27 @@ from harness.spec.load import Document
 from harness.spec.model import Spec
 from harness.spec.wording import did_you_mean
 from peers.program_files import info_hash
+from peers.registry import PROGRAMS, load
 
 BRACES = re.compile(r"\{([a-z_]+)(?::([^{}\s]*))?\}")
 LATER = ("data", "op", "item", "size_bytes")  # filled by peers.program
 VERBS = ("publish", "lookup", "download", "broadcast", "dump")
+
+SHIPPED = Path(__file__).resolve().parents[2] / "experiments" / "programs"
+
+
+def program_of(protocol: str, bootstrap: Sequence[str], options: Mapping[str, Any]) -> PeerCommand:
+    """The program that speaks a protocol of `peers.registry.PROGRAMS`; options of the protocol are flags of it."""
+    verbs = sorted(load(protocol, next(iter(PROGRAMS[protocol]))).verbs)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    known = [f"--bootstrap={address}" for address in bootstrap]
+    return PeerCommand(
+        program="{python}",
+        arguments=[str(SHIPPED / f"{protocol}_peer.py"), "--listen={address}", *known, *flags],
+        events="json_lines",
+        verbs=verbs,
+        needs={protocol: f"pip install 'p2p-harness[{protocol}]' (docs/protocols/{protocol}.md says what that needs)"},
+    )
 
 
 class ProgramPlanner:

@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from harness.spec.model import Spec
-from peers.registry import PROTOCOLS
+from peers.registry import PROGRAMS, PROTOCOLS
 from topologies.build import LINK_CLASSES
 from topologies.graphs import GRAPHS
 from topologies.presets import PRESETS
@@ -27,7 +27,7 @@ def spec_schema() -> dict[str, Any]:
         part.setdefault("additionalProperties", False)
     parts["Topology"] = _choice("a generator of networks and its parameters", GENERATORS)
     parts["Graph"] = _choice("a generator of overlay graphs and its parameters", GRAPHS)
-    parts["Overlay"]["properties"]["protocol"]["enum"] = list(PROTOCOLS)
+    parts["Overlay"]["properties"]["protocol"]["enum"] = [*PROTOCOLS, *PROGRAMS]
     parts["Overlay"]["properties"]["peers"] = {
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, _ref("PeerGroup")]}}]
     }
