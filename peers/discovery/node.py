@@ -23,6 +23,10 @@ class Bootnode(Connector):
     Options: ClassVar[type[NodeOptions]] = BootnodeOptions
     member: ClassVar[bool] = False
 
+    def on_started(self) -> None:
+        super().on_started()
+        self._be_ready()  # it waits for nobody, not even for other bootnodes
+
 
 class Victim(Node):
     """A node like all others, but the one that attackers are told of."""

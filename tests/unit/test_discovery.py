@@ -79,6 +79,12 @@ def test_each_says_ready_once():
     assert sorted(ready) == sorted([BOOT, *(address(10 + n) for n in range(5))])
 
 
+def test_bootnodes_wait_for_nobody():
+    net = StreamNet()
+    net.add(make(Bootnode, address(1), (address(1), address(2))))
+    assert [event.peer for event in net.of("ready")] == [address(1)]
+
+
 def test_a_dead_bootnode_costs_one_turn():
     net = network(4, bootnodes=2, outbound=2)
     net.run(until=10.0)
