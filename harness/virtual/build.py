@@ -49,7 +49,7 @@ LEFT_OUT = (
 )
 COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR)\s")
 STEP = 100  # compiled files between two lines of progress
-ABOUT = 950  # files that are compiled in all, to say how far it is
+ABOUT = 1150  # files that are compiled in all, to say how far it is
 
 Progress = Callable[[str], None]
 

@@ -144,6 +144,9 @@ class StallDetector:
     STILL = 0.001  # virtual seconds per wall second that count as no progress, whoever runs
     CRAWL = 0.05  # a loop around the clock reaches about 0.03; below this one process must be to blame
     ALONE = 0.98  # its share of the samples
+    MANY = (
+        5  # times the limit, when no process has half of the samples: a thousand peers that start do so in one moment
+    )
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -163,7 +166,10 @@ class StallDetector:
         if waited_s < self._limit_s:
             return None
         process, share = self._busiest()
-        if moved_s < self.STILL * waited_s or share >= self.ALONE:
+        still = moved_s < self.STILL * waited_s
+        if still and share < 0.5 and waited_s < self.MANY * self._limit_s:
+            return None
+        if still or share >= self.ALONE:
             return Stall(waited_s, moved_s, process if share >= 0.5 else None)
         self._restart(wall_s, virtual_ns)
         return None

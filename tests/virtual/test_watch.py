@@ -25,10 +25,12 @@ def test_no_progress_is_a_stall_when_the_limit_is_over():
     assert (stall.wall_s, stall.virtual_s, stall.process) == (10, 0.0, "peer")
 
 
-def test_any_mix_of_processes_stalls_when_time_stands_still():
-    stall = feed([(t, 0.0, SPINNER if t % 2 else OTHER) for t in range(31)])
+def test_a_mix_of_processes_has_five_times_as_long():
+    samples = [(t, 0.0, (t % 3, "peer")) for t in range(61)]
+    assert feed(samples[:50]) is None
+    stall = feed(samples)
     assert stall is not None
-    assert stall.wall_s == 10
+    assert (stall.wall_s, stall.process) == (50, None)
 
 
 def test_a_slow_run_with_many_processes_goes_on():
