@@ -65,7 +65,7 @@ class Downloads:
         while len(link.asked) < depth:
             if not self._peer.may_ask(BLOCK_BYTES):
                 return
-            block = self.picker.next(link.conn, link.has)
+            block = self.picker.next(link.conn, link.has, idle=not link.asked)
             if block is None:
                 return
             if not link.asked:

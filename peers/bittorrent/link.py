@@ -61,7 +61,6 @@ class Link:
     request_queue: int = 250
     has: bytearray = field(default_factory=bytearray)  # one byte for each piece, once the metainfo is known
     early: list[int | bytes] = field(default_factory=list)  # what it said it has before that
-    fielded: bool = False  # its bitfield came
     useful: int = 0  # pieces that it has and we lack
     choking: bool = True  # we, the other
     interested: bool = False  # we, in the other

@@ -76,14 +76,18 @@ class Picker:
         """A neighbour with these pieces came (1) or went (-1)."""
         self.availability = [number + change * had for number, had in zip(self.availability, has, strict=True)]
 
-    def next(self, conn: int, has: bytes | bytearray) -> Block | None:
-        """The block to ask this neighbour for, which counts as asked from now on."""
+    def next(self, conn: int, has: bytes | bytearray, idle: bool = True) -> Block | None:
+        """The block to ask this neighbour for, which counts as asked from now on.
+
+        In the end-game only an `idle` neighbour is asked for what is on its way already, one block at a time: most of
+        that comes twice, because a cancel seldom overtakes a block.
+        """
         partial = self._begun(conn, has)
         if partial is None or (partial.begun_by != conn and self._policy == "rarest"):
             partial = self._rarer(conn, partial, self._choose(has))
         if partial is not None:
             return self._ask(conn, partial, partial.free.pop())
-        return self._again(conn, has) if self.endgame else None
+        return self._again(conn, has) if idle and self.endgame else None
 
     def received(self, conn: int, host: str, block: Block, data: bytes) -> tuple[Partial | None, list[int]]:
         """A block came: its piece, unless nobody was waiting for it, and the other streams that were asked for it."""

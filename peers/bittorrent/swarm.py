@@ -164,29 +164,34 @@ class Swarm:
             self._part_seeds(link)
 
     def _on_bitfield(self, link: Link, bits: bytes) -> None:
-        if link.fielded or any(link.has):
-            raise Malformed("a bitfield comes once, and before haves")
-        link.fielded = True
-        link.early.append(bits)
-        if self.downloads is not None:
-            self._take_early(link)
+        """BEP 3 has it once and first of all; aria2 sends it again in the place of several haves."""
+        if self.downloads is None:
+            link.early = [said for said in link.early if isinstance(said, int)]
+            link.early.append(bits)
+            return
+        flags = unpack_bits(bits, len(link.has))
+        if flags is None:
+            raise Malformed(f"a bitfield of {len(bits)} bytes for {len(link.has)} pieces")
+        for piece, has in enumerate(flags):
+            if has and not link.has[piece]:
+                self.downloads.on_have(link, piece)
+        self._part_seeds(link)
 
     def _take_early(self, link: Link) -> None:
         """Understand what it said it has, now that the number of pieces is known."""
         assert self.pieces is not None
         assert self.downloads is not None
         count = len(self.pieces.have)
-        flags: bytearray | None = bytearray(count)
-        for said in link.early:
-            if isinstance(said, bytes):
-                flags = unpack_bits(said, count)
-            elif flags is not None and said < count:
-                flags[said] = 1
+        fields = [unpack_bits(said, count) for said in link.early if isinstance(said, bytes)]
+        flags = fields[0] if fields else bytearray(count)
+        haves = [said for said in link.early if isinstance(said, int)]
         link.early.clear()
-        if flags is None:
-            self.peer.malformed(link.name, f"a bitfield that does not fit {count} pieces")
+        if flags is None or max(haves, default=0) >= count:
+            self.peer.malformed(link.name, f"has pieces that do not fit {count}")
             self.peer.part(link, "malformed")
             return
+        for piece in haves:
+            flags[piece] = 1
         link.has = flags
         self.downloads.on_pieces(link)
         self._part_seeds(link)

@@ -11,8 +11,9 @@ from peers.bittorrent.metainfo import encode_torrent, of_item
 from peers.bittorrent.options import BitTorrentOptions
 from peers.bittorrent.peer import Peer
 from peers.bittorrent.tracker import Tracker
-from peers.core import Address, Setting, TimerFired
+from peers.core import Address, Opened, Received, Setting, TimerFired
 from peers.store import MemoryStore
+from peers.wire.peer_wire import Bitfield, Handshake, encode_handshake, encode_message
 
 PIECE = 16 * 1024
 SIZE = 20 * PIECE + 1000  # 21 pieces, 328,680 bytes
@@ -253,6 +254,23 @@ def test_a_full_disk_ends_a_download():
     assert not end["ok"]
     assert end["reason"].startswith("the store failed")
     assert not taker.swarms[of_item("x", SIZE, PIECE).info_hash].links
+
+
+def test_a_bitfield_that_comes_again_tells_what_is_new():  # as aria2 does it
+    net = Swarm()
+    peer = net.peer(1)
+    net.say(1, "download")
+    info_hash = of_item("x", SIZE, PIECE).info_hash
+    stranger = Address("10.0.0.9", 4000)
+    net._hand(peer, Opened(1, stranger, inbound=True))
+    net._hand(peer, Received(1, encode_handshake(Handshake(info_hash, bytes(20)))))
+    for bits in (b"\x00\x00\x00", b"\x80\x00\x08", b"\x81\x00\x08"):
+        net._hand(peer, Received(1, encode_message(Bitfield(bits))))
+    (link,) = peer.swarms[info_hash].links.values()
+    assert [piece for piece, has in enumerate(link.has) if has] == [0, 7, 20]
+    net._hand(peer, Received(1, encode_message(Bitfield(b"\x81\x00\x0c"))))  # there is no piece 21
+    assert not peer.swarms[info_hash].links
+    assert len(net.of("malformed")) == 1
 
 
 def test_bad_commands():

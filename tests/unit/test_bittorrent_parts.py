@@ -58,6 +58,7 @@ def test_end_game_and_cancel():
     one.count(ALL, 1)
     blocks = [one.next(1, ALL), one.next(1, ALL)]
     assert one.endgame
+    assert one.next(2, ALL, idle=False) is None
     again = one.next(2, ALL)
     assert again in blocks
     assert one.next(3, ALL) not in (None, again)  # the one that fewer were asked for
