@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import select
@@ -110,6 +111,24 @@ def test_engine_memory_refuses_it(tmp_path: Path) -> None:
     engine = MemoryEngine(planned(tmp_path), RunDir(tmp_path))
     with pytest.raises(EmulationError, match="runs our own peers only"):
         engine.build(lambda _text: None)
+
+
+def test_a_protocol_that_only_programs_speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overlay = "libp2p: {protocol: libp2p, peers: all, graph: {generator: ring}, options: {degree: 8, heartbeat: 2 s}}"
+    text = f"name: l\nduration: 10 s\ntopology: {{generator: star, hosts: 3}}\noverlays:\n  {overlay}\n"
+    text += "workload:\n  - {broadcast: {by: h2}, at: 1 s}\n"
+    plan = planned(tmp_path, text)
+    command = plan.peer["libp2p-h2"].command
+    assert command is not None
+    python, driver, *flags = command.program
+    assert python == sys.executable
+    assert Path(driver).is_file()
+    known = [f"--bootstrap={address}" for address in plan.peer["libp2p-h2"].bootstrap]
+    assert flags == ["--listen=10.0.0.2:4001", *known, "--degree=8", "--heartbeat-s=2.0"]
+    assert [(step.target, step.verb) for step in plan.timeline] == [("libp2p-h2", "broadcast")]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(EnvironmentUnfit, match=r"the Python module libp2p: pip install 'p2p-harness\[libp2p\]'"):
+        check_programs(plan)
 
 
 # ---- files ----
