@@ -135,7 +135,8 @@ class Peer:
         outcome: dict[str, Any] = {"ok": False, "providers": [], "hops": None}
         try:
             with trio.fail_after(OPERATION_S):
-                outcome |= await {"broadcast": self.broadcast, "publish": self.publish, "lookup": self.lookup}[verb](order)
+                work = {"broadcast": self.broadcast, "publish": self.publish, "lookup": self.lookup}[verb]
+                outcome |= await work(order)
         except Exception as error:  # noqa: BLE001 - whatever it was, the operation has ended
             outcome["reason"] = f"{type(error).__name__}: {error}"
         tell("op_end", **told, **outcome)
@@ -169,7 +170,7 @@ def tell(event: str, **fields: Any) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listen", required=True, help="ADDRESS:PORT")
-    parser.add_argument("--bootstrap", action="append", default=[], help="ADDRESS:PORT of a peer to dial; may be repeated")
+    parser.add_argument("--bootstrap", action="append", default=[], help="ADDRESS:PORT of a peer to dial; repeatable")
     parser.add_argument("--degree", type=int, default=6, help="peers in the mesh of the topic (GossipSub's D)")
     parser.add_argument("--degree-low", type=int, default=4)
     parser.add_argument("--degree-high", type=int, default=12)
