@@ -16,7 +16,8 @@ from typing import NamedTuple
 from peers.bittorrent.metainfo import Metainfo
 from peers.wire.peer_wire import BLOCK_BYTES
 
-MAX_PARTIALS = 64  # held in memory until they are whole
+MAX_OPEN_BYTES = 4 << 20  # pieces that were begun are held in memory until they are whole
+MIN_OPEN, MAX_OPEN = 8, 64  # ... and are so many
 
 
 class Block(NamedTuple):
@@ -65,6 +66,7 @@ class Picker:
         self._policy = policy
         self._random_left = max(0, random_first - sum(have))
         self._copies = endgame_copies
+        self._most_open = max(MIN_OPEN, min(MAX_OPEN, MAX_OPEN_BYTES // metainfo.piece_bytes))
         self._new = {piece: None for piece, had in enumerate(have) if not had}  # neither here nor begun, in order
         self._suspect: set[int] = set()
 
@@ -140,7 +142,7 @@ class Picker:
         if piece is None:
             return begun
         if begun is not None and (
-            self.availability[begun.piece] <= self.availability[piece] or len(self.partials) >= MAX_PARTIALS
+            self.availability[begun.piece] <= self.availability[piece] or len(self.partials) >= self._most_open
         ):
             return begun
         return self._begin(conn, piece)
