@@ -48,6 +48,7 @@ class BitTorrentOptions(Options):
     download_timeout_s: float = _option(0.0, "end a download that did not finish in so long; 0: never")
     k: int = _option(8, "DHT: contacts in a bucket, and nodes that a provider is announced to (replication)")
     alpha: int = _option(3, "DHT: questions of a lookup under way at once")
+    paths: int = _option(1, "DHT: disjoint paths of a lookup (S/Kademlia)")
     refresh_s: float = _option(900.0, "DHT: look up a random id in each bucket that was idle for so long; 0: never")
     republish_s: float = _option(30.0, "DHT: announce, and look for others, again after so long")
     peer_ttl_s: float = _option(1800.0, "DHT: forget a provider that did not announce itself again for so long")
@@ -98,4 +99,6 @@ class BitTorrentOptions(Options):
 
     def dht(self) -> DhtOptions:
         """Raises ValueError."""
-        return DhtOptions(k=self.k, alpha=self.alpha, refresh_s=self.refresh_s, peer_ttl_s=self.peer_ttl_s)
+        return DhtOptions(
+            k=self.k, alpha=self.alpha, paths=self.paths, refresh_s=self.refresh_s, peer_ttl_s=self.peer_ttl_s
+        )

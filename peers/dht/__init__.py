@@ -3,6 +3,7 @@
     routing_table.py   who we know: k-buckets
     rpc.py             questions under way: transactions, time-outs, retransmission
     lookup.py          which node to ask next on the way to a target; no I/O, no clock
+    disjoint.py        the same over disjoint paths
     search.py          a lookup carried out with RPCs
     tokens.py          proof that an announcer has the address it speaks from
     storage.py         what others announced to us

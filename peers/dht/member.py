@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from peers.core import Address, Core, Options, Setting
+from peers.dht.disjoint import DisjointLookup
 from peers.dht.lookup import Lookup
 from peers.dht.options import DhtOptions
 from peers.dht.routing_table import RoutingTable
@@ -124,7 +125,10 @@ class Member(Core):
         first_values: bool = False,
     ) -> Search:
         """Begin to look for the nodes closest to the query's target; `done` may be called before this returns."""
-        lookup = Lookup(query.target, self.options.k, self.options.alpha, self.info)
+        o = self.options
+        lookup = Lookup(query.target, o.k, o.alpha, self.info)
+        if o.paths > 1:
+            lookup = DisjointLookup(query.target, o.k, o.alpha, self.info, o.paths)
         search = Search(self.rpcs, lookup, query, done, op, first_values)
         self.table.touch(query.target, self.now)
         search.start(self.table.seeds(query.target, self.options.k, self.now))

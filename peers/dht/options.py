@@ -17,6 +17,7 @@ def _option(default: Any, text: str) -> Any:
 class DhtOptions(Options):
     k: int = _option(8, "contacts in a bucket, nodes in an answer, and nodes that a provider is announced to")
     alpha: int = _option(3, "questions of a lookup under way at once")
+    paths: int = _option(1, "disjoint paths of a lookup, each with alpha questions under way (S/Kademlia)")
     node_id: str = _option("", "own id, 40 hexadecimal digits (default: drawn from the seed)")
     rpc_timeout_s: float = _option(1.0, "wait for an answer this long before asking again")
     retries: int = _option(1, "times that a question is sent again before its node counts as failed")
@@ -31,7 +32,16 @@ class DhtOptions(Options):
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
-        for name in ("k", "alpha", "rpc_timeout_s", "lookup_timeout_s", "good_s", "peer_ttl_s", "token_rotate_s"):
+        for name in (
+            "k",
+            "alpha",
+            "paths",
+            "rpc_timeout_s",
+            "lookup_timeout_s",
+            "good_s",
+            "peer_ttl_s",
+            "token_rotate_s",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but has to be above 0")
         for name in ("retries", "backoff_s", "refresh_s", "republish_s"):
