@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -47,6 +48,11 @@ def parse(argv: list[str]) -> Arguments:
         print(full_help(protocol, role))
         raise SystemExit(0)
     given = _parser(protocol, core).parse_args(rest)
+    try:
+        options = core.Options(**{field.name: getattr(given, f"option_{field.name}") for field in fields(core.Options)})
+    except ValueError as error:  # each value for itself is fine, but not what it says
+        print(f"peers: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     return Arguments(
         core=core,
         listen=given.listen,
@@ -55,7 +61,7 @@ def parse(argv: list[str]) -> Arguments:
         restart=given.restart,
         trace=given.trace,
         max_streams=given.max_streams,
-        options=core.Options(**{field.name: getattr(given, f"option_{field.name}") for field in fields(core.Options)}),
+        options=options,
     )
 
 
