@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +77,3 @@ def run(text: str, directory: Path) -> Outcome:
     outcome = Outcome(plan, run_dir)
     assert manifest["end"] == "finished", f"{manifest['error']}\n{outcome.logs()}"
     return outcome
-
-
-def has(program: str) -> Callable[..., Any]:
-    """Skips a test where the program is missing."""
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed (tools/setup.sh test)")
