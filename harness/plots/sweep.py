@@ -110,7 +110,7 @@ def _rows(rows: pd.DataFrame, points: pd.DataFrame) -> Figure:
     """Variants one below the other, where nothing is a number."""
     variants = list(dict.fromkeys(rows["variant"]))
     overlays = list(dict.fromkeys(rows["overlay"]))
-    figure = new_figure(1.3 + 0.32 * len(variants) * max(len(overlays) * 0.6, 1))
+    figure = new_figure(1.9 + 0.36 * len(variants) * max(len(overlays) * 0.6, 1))
     axes = figure.add_subplot()
     spread = np.linspace(-0.25, 0.25, len(overlays)) if len(overlays) > 1 else [0.0]
     for overlay, shift, colour, marker in zip(
