@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import cycle
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from harness.plots.style import (
 )
 
 MOST_SERIES = 12
+LINE = 110  # characters of small print across a figure
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z%/]*)\s*")
 
 
@@ -46,11 +48,11 @@ def draw(metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame, ce
     with style():
         figure = _lines(rows, points, factors, axis) if axis else _rows(rows, points)
         axes = figure.axes[0]
-        axes.set_title(metric.replace("_", " "), pad=20)
-        text = f"{what} Bars: 95 % interval of the mean of {int(rows['n'].max())} runs; dots: runs."
-        axes.annotate(
-            text, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=INK
-        )
+        text = fill(f"{what} Bars: 95 % interval of the mean of {int(rows['n'].max())} runs; dots: runs.", LINE)
+        axes.set_title(metric.replace("_", " "), pad=9 + 12 * text.count("\n") + 11)
+        note = axes.annotate(text, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5,
+                             color=INK)  # fmt: skip
+        note.set_in_layout(False)  # it may be wider than the axes
     return figure
 
 
@@ -126,6 +128,7 @@ def _rows(rows: pd.DataFrame, points: pd.DataFrame) -> Figure:
             own["mean"], places, xerr=half, color=colour, marker=marker, linestyle="none", capsize=3, label=overlay
         )
     axes.set_yticks(range(len(variants)), variants[::-1], color=INK)
+    axes.set_ylim(-0.6, len(variants) - 0.4)
     if len(overlays) > 1:
         _legend(axes, len(overlays))
     tidy(axes, grid="x")
