@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peers.bittorrent.peer import Peer
     from peers.bittorrent.swarm import Swarm
 
+SEARCH_AGAIN_S = 2.0  # doubling: in a swarm that starts at once everybody looks before anybody has announced himself
 ALONE_S = 5.0  # who wants something and knows nobody asks again after so long
 MIN_INTERVAL_S = 1.0  # whatever a tracker says
 
@@ -26,6 +27,7 @@ class Presence:
         self._peer, self._swarm = peer, swarm
         self._listed = False  # at a tracker
         self._tracker_at = self._dht_at = peer.now
+        self._search_again_s = SEARCH_AGAIN_S
         self._searching = False
         self._waiting: list[tuple[str, Told]] = []
         self._completed = False  # to be told
@@ -91,8 +93,9 @@ class Presence:
     def _on_found(self, providers: list[Address], hops: int, stored: int) -> None:
         self._searching = False
         self._learn(providers)
-        alone = self._swarm.wants and not self._swarm.links and not self._swarm.dialling
-        self._dht_at = self._peer.now + (ALONE_S if alone else self._peer.options.republish_s)
+        usual_s = self._peer.options.republish_s
+        self._dht_at = self._peer.now + (min(self._search_again_s, usual_s) if self._swarm.wants else usual_s)
+        self._search_again_s *= 2
         if self._peer.tracker is None:
             why = {} if stored else {"reason": "no node took the announcement"}
             self._tell({"ok": stored > 0, "stored": stored, "hops": hops} | why)
