@@ -127,3 +127,4 @@ class Fault:
     undo: tuple[Action, ...] = ()
     apply_checks: tuple[Check, ...] = ()
     undo_checks: tuple[Check, ...] = ()
+    part_of: str = ""  # the fault (a churn, a flapping link) of which this is one change

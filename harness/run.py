@@ -131,7 +131,7 @@ class _Conductor:
 
     def _start_peers(self) -> None:
         for wave in sorted({peer.wave for peer in self.plan.peers}):
-            names = [peer.name for peer in self.plan.peers if peer.wave == wave]
+            names = [peer.name for peer in self.plan.peers if peer.wave == wave and not peer.arrives]
             self.engine.start(names)
             self.up.update(names)
             deadline = self.engine.now() + self.plan.ready_timeout_s
@@ -210,8 +210,9 @@ class _Conductor:
                 self.up.add(action.peer)
         self.engine.apply(actions)
         now = self.engine.now()
-        self.last_fault = f"{fault.label}{' (over)' if step.do == 'undo' else ''}"
-        self.report({"fault": fault.name, "label": fault.label, "do": step.do, "t_s": round(now - self.zero, 3)})
+        if not fault.part_of:
+            self.last_fault = f"{fault.label}{' (over)' if step.do == 'undo' else ''}"
+            self.report({"fault": fault.name, "label": fault.label, "do": step.do, "t_s": round(now - self.zero, 3)})
         self.trials.append(Trial(fault, step.do, step.t_s, now, self.zero))
 
     def _command(self, step: Step) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -40,11 +40,12 @@ def faults(source: Source) -> pd.DataFrame:
     found = {(row["fault"], row["phase"]): row for row in source.faults}
     records = []
     for fault in source.plan.faults:
-        if fault.apply_s > source.end_s:
+        if fault.apply_s > source.end_s or fault.part_of:
             continue
         apply, undo = found.get((fault.name, "apply")), found.get((fault.name, "undo"))
         undone = fault.undo_s is not None and fault.undo_s <= source.end_s
-        phases = [row for row in (apply, undo) if row]
+        parts = _parts(source, fault, found)
+        phases = [row for row in (apply, undo, *parts) if row]
         from_s = _number(apply, "applied_s", fault.apply_s)
         to_s = _number(undo, "applied_s", fault.undo_s) if undone else _mended_at(fault, source.plan.faults)
         records.append({
@@ -54,8 +55,9 @@ def faults(source: Source) -> pd.DataFrame:
             "confirmed_s": _number(apply, "confirmed_s"), "undo_confirmed_s": _number(undo, "confirmed_s"),
             "late_ms": max((_number(row, "late_ms", 0.0) for row in phases), default=math.nan),
             "checks": sum(len(row.get("matrix") or ()) for row in phases),
-            "ok": apply is not None and (undo is not None or not undone) and all(row.get("ok") for row in phases),
-            "detail": "; ".join(_details(apply, undo, undone)),
+            "ok": apply is not None and (undo is not None or not undone) and None not in parts
+            and all(row.get("ok") for row in phases),
+            "detail": "; ".join([*_details(apply, undo, undone), *_of_parts(parts)]),
         })  # fmt: skip
     columns = [
         "fault", "verb", "label", "from_s", "to_s", "planned_from_s", "planned_to_s", "confirmed_s", "undo_confirmed_s",
@@ -65,6 +67,29 @@ def faults(source: Source) -> pd.DataFrame:
     return (
         pd.DataFrame(records, columns=columns).astype(numbers).sort_values("from_s", kind="stable", ignore_index=True)
     )
+
+
+def _parts(
+    source: Source, fault: Fault, found: Mapping[tuple[str, str], dict[str, Any]]
+) -> list[dict[str, Any] | None]:
+    """The records of each change of a series; None for one that was due and has none."""
+    rows: list[dict[str, Any] | None] = []
+    for part in source.plan.faults:
+        if part.part_of == fault.name and part.apply_s <= source.end_s:
+            rows.append(found.get((part.name, "apply")))
+            if part.undo_s is not None and part.undo_s <= source.end_s:
+                rows.append(found.get((part.name, "undo")))
+    return rows
+
+
+def _of_parts(parts: Sequence[dict[str, Any] | None]) -> list[str]:
+    """How many changes a series had, and the first that could not be confirmed."""
+    if not parts:
+        return []
+    wrong = [row for row in parts if row is None or not row.get("ok")]
+    told = [f"{len(parts)} changes, {len(wrong)} not confirmed"]
+    first = next((row for row in wrong if row is not None), None)
+    return told if first is None else [*told, f"{first['fault']} {first['label']}: {first['detail']}"]
 
 
 def _details(apply: dict[str, Any] | None, undo: dict[str, Any] | None, undone: bool) -> list[str]:

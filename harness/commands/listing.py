@@ -104,7 +104,7 @@ def presets() -> Iterable[Row]:
 
 
 def faults() -> Iterable[Row]:
-    from harness.spec.model import FaultEntry
+    from harness.spec.faults import FaultEntry
 
     for verb in FaultEntry.VERBS:
         yield {"fault": verb, "takes": str(FaultEntry.model_fields[verb].description or "")}

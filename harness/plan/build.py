@@ -9,6 +9,8 @@ from random import Random
 from typing import Any
 
 from harness.faults import Fault
+from harness.plan.arrivals import with_arrivals
+from harness.plan.degrees import ranked_hosts
 from harness.plan.faults import FaultPlanner
 from harness.plan.items import item_names
 from harness.plan.links import LinkShaper
@@ -38,7 +40,9 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     hosts = host_universe(topology)
     addresses = nodes.addresses.node
     peers = peer_plans(spec, document, hosts, addresses)
-    faults, probes = _faults(spec, document, topology, routes, peers, hosts, addresses)
+    hosts = ranked_hosts(hosts, topology, peers)
+    faults, probes, arriving = _faults(spec, document, topology, routes, peers, hosts, addresses)
+    peers = with_arrivals(peers, arriving)
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,
         network=NetworkPlan(**spec.network.model_dump()),
@@ -91,14 +95,14 @@ def _with_paths(parameters: Mapping[str, Any], document: Document) -> dict[str, 
 def _faults(
     spec: Spec, document: Document, topology: Topology, routes: Routes, peers: tuple[PeerPlan, ...], hosts: Universe,
     addresses: Mapping[str, str],
-) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...]]:  # fmt: skip
+) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...], dict[str, float]]:  # fmt: skip
     unfit = _hosts_taken_down(spec, hosts)
     witnesses = Witnesses(topology, routes, addresses, unfit)
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
     faults = without_contradicted(planner.compile(), witnesses)
     pairs = witnesses.pairs(stream(spec.seed, "probes"))
     probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults)) for p in pairs)
-    return faults, probes
+    return faults, probes, planner.arriving
 
 
 def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:
@@ -106,7 +110,7 @@ def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:
     taken: set[str] = set()
     for entry in spec.faults:
         target = entry.crash or entry.stop
-        for selector in (target.hosts or []) if target else []:
+        for selector in [*((target.hosts if target else None) or []), *(entry.outage or []), *(entry.isolate or [])]:
             try:
                 chosen = select([selector], hosts, Random(0))
             except SelectionError:

@@ -1,49 +1,38 @@
-"""Fault entries of a spec -> `Fault`s: targets resolved, actions and their undoing listed, checks chosen."""
+"""Fault entries of a spec -> `Fault`s in order of time: how often each happens, and that none contradicts another.
+
+Series (flap, churn, arrive) become one fault that stands for all, without actions, and one for each change (`part_of`).
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from math import inf
+from pathlib import Path
+from typing import TypeVar
 
-from harness.faults import (
-    Action,
-    Block,
-    Check,
-    DelayCheck,
-    Fault,
-    PathCheck,
-    PeerCheck,
-    SetLink,
-    Shape,
-    Signal,
-    StartPeer,
-    Unblock,
-)
-from harness.plan.links import drawn, with_queue
+from harness.faults import Fault, PeerCheck, StartPeer
+from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.model import PeerPlan
-from harness.plan.seeds import stream
-from harness.plan.selectors import SelectionError, Universe, select
+from harness.plan.occurrences import (
+    SHORTEST_STAY_S,
+    Occurrence,
+    arrivals,
+    drawn_sessions,
+    flaps,
+    occurrences,
+    traced_sessions,
+)
+from harness.plan.selectors import Universe
+from harness.plan.universes import link_universe, peer_universe
+from harness.plan.verbs import Effect, Verbs, ended, some
 from harness.plan.witnesses import Witnesses
+from harness.spec.faults import Churn
 from harness.spec.load import Document
-from harness.spec.model import Degrade, FaultEntry, Partition, PeerTarget, Revival, Spec
-from topologies.model import Impairment, Link, Topology
+from harness.spec.model import Spec
+from topologies.model import Topology
 
-MAX_LINK_CHECKS = 8  # links probed for one fault; each costs a few packets in each direction
-
-
-@dataclass
-class _Effect:
-    """What a verb amounts to, before it is named and dated."""
-
-    label: str
-    apply: list[Action]
-    undo: list[Action] = field(default_factory=list)
-    apply_checks: list[Check] = field(default_factory=list)
-    undo_checks: list[Check] = field(default_factory=list)
-    down: list[str] = field(default_factory=list)  # peers that are gone (or paused) while it lasts
-    up: list[str] = field(default_factory=list)
+_T = TypeVar("_T")
+Changes = list[tuple[float, float | None, Effect]]  # from when, until when, what
 
 
 class FaultPlanner:
@@ -53,236 +42,137 @@ class FaultPlanner:
         self, spec: Spec, document: Document, topology: Topology, peers: Sequence[PeerPlan], hosts: Universe,
         addresses: Mapping[str, str], witnesses: Witnesses,
     ) -> None:  # fmt: skip
-        self.spec, self.document, self.topology, self.hosts = spec, document, topology, hosts
-        self.addresses, self.witnesses = addresses, witnesses
-        self.peers = {peer.name: peer for peer in peers}
-        self.peer_universe = peer_universe(peers, hosts)
-        self.link_universe = link_universe(topology)
-        self.shapes = {link.name: link for link in topology.links}
-        self.down: dict[str, list[tuple[float, float, str]]] = {}  # peer -> when it is down, and by which fault
+        self.spec, self.document = spec, document
+        self.claims = Claims({address: node for node, address in addresses.items()})
+        universes = (peer_universe(topology, peers, hosts), link_universe(topology))
+        self.verbs = Verbs(
+            spec.seed, document, topology, peers, hosts, universes, addresses, witnesses, self.claims
+        )  # fmt: skip
+        self.arriving: dict[str, float] = {}  # peers that are not started with the others, and when they are
 
     def compile(self) -> tuple[Fault, ...]:
         """All faults in order of their time. Raises SpecError."""
-        entries = sorted(enumerate(self.spec.faults), key=lambda pair: (_start(pair[1]), pair[0]))
-        return tuple(self._fault(f"f{number}", index, entry) for number, (index, entry) in enumerate(entries, 1))
-
-    def _fault(self, name: str, index: int, entry: FaultEntry) -> Fault:
-        self.place: tuple[str | int, ...] = ("faults", index, entry.verb)
-        self.name, self.entry, self.rng = name, entry, stream(self.spec.seed, "fault", index)
-        start, end = _start(entry), entry.to
-        for moment, key in ((start, "at" if entry.at is not None else "from"), (end or 0.0, "to")):
-            if moment > self.spec.duration:
-                message = f"{moment:g} s is after the end of the run at {self.spec.duration:g} s"
-                raise self.document.fail(("faults", index, key), message)
-        compile_verb: Callable[[Any], _Effect] = getattr(self, f"_{entry.verb}")
-        effect = compile_verb(getattr(entry, entry.verb))
-        if end is not None and not effect.undo:
-            raise self.document.fail(self.place, f"{entry.verb} cannot be undone; use 'at' instead of 'from' and 'to'")
-        for peer in effect.down:
-            self.down.setdefault(peer, []).append((start, end if end is not None else float("inf"), name))
-        for peer in effect.up:
-            self.down[peer] = [(a, min(b, start), f) for a, b, f in self.down.get(peer, [])]
-        undoable = end is not None
-        return Fault(
-            name=name, verb=entry.verb, label=entry.label or effect.label, apply_s=start, undo_s=end,
-            apply=tuple(effect.apply), undo=tuple(effect.undo) if undoable else (),
-            apply_checks=tuple(effect.apply_checks), undo_checks=tuple(effect.undo_checks) if undoable else (),
-        )  # fmt: skip
-
-    def _select(self, selectors: Sequence[str], universe: Universe, *more: str) -> tuple[str, ...]:
+        for index, entry in enumerate(self.spec.faults):
+            self._refuse_late(index, entry.start, "at" if entry.at is not None else "from")
+            self._refuse_late(index, entry.to or 0.0, "to")
         try:
-            return select(selectors, universe, self.rng)
-        except SelectionError as error:
-            raise self.document.fail((*self.place, *more), str(error)) from error
-
-    # ---- links ----
-
-    def _link_down(self, selectors: Sequence[str], up: bool = False) -> _Effect:
-        links = self._select(selectors, self.link_universe)
-        blocked, opened = self._link_checks(links, "blocked"), self._link_checks(links, "open")
-        label = f"{_some(links)} {'up' if up else 'down'}"
-        cut: list[Action] = [SetLink(link, up=False) for link in links]
-        mend: list[Action] = [SetLink(link, up=True) for link in links]
-        return _Effect(label, mend, [], opened) if up else _Effect(label, cut, mend, blocked, opened)
-
-    def _link_up(self, selectors: Sequence[str]) -> _Effect:
-        return self._link_down(selectors, up=True)
-
-    def _link_checks(self, links: Sequence[str], expect: Any) -> list[Check]:
-        """A pair of hosts across each link, in both directions; links without one cannot be probed."""
-        pairs = [self.witnesses.across(link) for link in links[:MAX_LINK_CHECKS]]
-        return [PathCheck(*ends, expect=expect) for pair in pairs if pair for ends in (pair, pair[::-1])]
-
-    def _degrade(self, spec: Degrade) -> _Effect:
-        links = self._select(spec.link, self.link_universe, "link")
-        directions = {"both": ("ab", "ba"), "up": ("ab",), "down": ("ba",)}[spec.direction]
-        effect = _Effect(f"{_some(links)} degraded", [])
-        changed: dict[str, Link] = {}
-        for name in links:
-            link = self.shapes[name]
-            for direction in directions:
-                before: Impairment = getattr(link, direction)
-                after = self._worse(before, spec)
-                effect.apply.append(Shape(name, direction, after))  # type: ignore[arg-type]
-                effect.undo.append(Shape(name, direction, before))  # type: ignore[arg-type]
-                now = changed.get(name, link)
-                changed[name] = replace(now, ab=after) if direction == "ab" else replace(now, ba=after)
-        for name in links[:MAX_LINK_CHECKS]:
-            effect.apply_checks += self._delay_checks(name, changed)
-            effect.undo_checks += self._delay_checks(name, {})
-        return effect
-
-    def _worse(self, before: Impairment, spec: Degrade) -> Impairment:
-        after = replace(before, **drawn(spec, self.rng))
-        if after == before and spec.queue is None:
-            raise self.document.fail(self.place, "this changes nothing; name a delay, jitter, loss, rate, ...")
-        try:
-            return with_queue(after, spec.queue)
+            found = occurrences(self.spec.faults, self.spec.duration)
         except ValueError as error:
-            raise self.document.fail((*self.place, "queue"), str(error)) from error
+            raise self.document.fail(("faults",), str(error)) from error
+        named = [(f"f{number}", one) for number, one in enumerate(found, 1)]
+        named.sort(key=lambda pair: pair[1].entry.verb != "arrive")  # those who are to come are not there before
+        faults = [fault for name, one in named for fault in self._faults(name, one)]
+        return tuple(sorted(faults, key=lambda fault: fault.apply_s))
 
-    def _delay_checks(self, link: str, changed: Mapping[str, Link]) -> list[Check]:
-        pair = self.witnesses.across(link)
-        checks: list[Check] = []
-        for source, target in (pair, pair[::-1]) if pair else ():
-            expected = self.witnesses.expect(source, target, changed)
-            if expected.loss_pct < 60:  # too few probes would arrive for a median
-                tolerance = round(max(3.0, 0.1 * expected.delay_ms) + 2 * expected.jitter_ms, 3)
-                checks.append(DelayCheck(source, target, expected.delay_ms, tolerance))
-        return checks
+    def _refuse_late(self, index: int, moment: float, key: str) -> None:
+        if moment > self.spec.duration:
+            message = f"{moment:g} s is after the end of the run at {self.spec.duration:g} s"
+            raise self.document.fail(("faults", index, key), message)
 
-    # ---- groups ----
+    def _faults(self, name: str, one: Occurrence) -> list[Fault]:
+        entry, verb = one.entry, one.entry.verb
+        self.verbs.begin(name, one.place, one.number, entry, one.start)
+        series: dict[str, Callable[[Occurrence], tuple[str, Changes]]] = {
+            "flap": self._flap, "churn": self._churn, "arrive": self._arrive,
+        }  # fmt: skip
+        if verb in series:
+            label, changes = series[verb](one)
+            return self._series(name, entry.label or label, one, changes)
+        effect = self.verbs.effect(verb, getattr(entry, verb))
+        if one.end is not None and not effect.undo:
+            raise self.verbs.fail(f"{verb} cannot be undone; use 'at' instead of 'from' and 'to'")
+        return [self._fault(name, verb, entry.label or effect.label, (one.start, one.end, effect))]
 
-    def _partition(self, spec: Partition) -> _Effect:
-        groups = {name: self._select(selectors, self.hosts, "groups", name) for name, selectors in spec.groups.items()}
-        self._refuse_overlap(groups)
-        effect = _Effect(f"partition {' | '.join(groups)}", [])
-        blocked = self._blocked_directions(spec, list(groups))
-        for number, (one, other) in enumerate(blocked, 1):
-            sources, targets = ([self.addresses[h] for h in groups[side]] for side in (one, other))
-            effect.apply.append(Block(f"{self.name}-{number}", tuple(sources), tuple(targets)))
-            effect.undo.append(Unblock(f"{self.name}-{number}"))
-        for one in groups:
-            for other in groups:
-                if one != other and (pair := self.witnesses.between(groups[one], groups[other])):
-                    expect = "blocked" if (one, other) in blocked else "open"
-                    effect.apply_checks.append(PathCheck(*pair, expect=expect))  # type: ignore[arg-type]
-                    effect.undo_checks.append(PathCheck(*pair, expect="open"))
-        return effect
-
-    def _refuse_overlap(self, groups: Mapping[str, Sequence[str]]) -> None:
-        seen: dict[str, str] = {}
-        for name, members in groups.items():
-            for host in members:
-                if host in seen:
-                    message = f"host {host!r} is in group {seen[host]!r} as well; groups must not overlap"
-                    raise self.document.fail((*self.place, "groups", name), message)
-                seen[host] = name
-
-    def _blocked_directions(self, spec: Partition, names: list[str]) -> list[tuple[str, str]]:
-        if spec.direction == "both":
-            return [(one, other) for one in names for other in names if one != other]
-        match = re.fullmatch(r"\s*(\S+)\s*->\s*(\S+)\s*", spec.direction)
-        if not match or not {match[1], match[2]} <= set(names) or match[1] == match[2]:
-            example = f"{names[0]} -> {names[1]}"
-            message = f"found {spec.direction!r}; direction is 'both' or names two groups, as in {example!r}"
-            raise self.document.fail((*self.place, "direction"), message)
-        return [(match[1], match[2])]
-
-    # ---- peers and hosts ----
-
-    def _targets(self, spec: PeerTarget) -> tuple[list[str], list[str]]:
-        """The living peers and the hosts that a fault is aimed at."""
-        if spec.hosts is not None:
-            hosts = self._select(spec.hosts, self.hosts, "hosts")
-            return [name for name, peer in self.peers.items() if peer.host in hosts], list(hosts)
-        moment = _start(self.entry)
-        gone = {name: fault for name, spans in self.down.items() for a, b, fault in spans if a <= moment < b}
-        if spec.on is not None:
-            on = self._select(spec.on, self.hosts, "on")
-            return [name for name, peer in self.peers.items() if peer.host in on and name not in gone], []
-        assert spec.peers is not None
-        alive = self.peer_universe.without(gone)
-        for selector in spec.peers:
-            if selector in gone:
-                message = f"peer {selector!r} is already down since fault {gone[selector]}"
-                raise self.document.fail(self.place, message)
-        return list(self._select(spec.peers, alive)), []
-
-    def _links_of(self, hosts: Sequence[str]) -> list[str]:
-        return [link.name for link in self.topology.links if link.a in hosts or link.b in hosts]
-
-    def _end(self, spec: Revival, signal: Any, word: str) -> _Effect:
-        peers, hosts = self._targets(spec)
-        links = self._links_of(hosts)
-        apply: list[Action] = [SetLink(link, up=False) for link in links]  # first: a dead host says no goodbye
-        apply += [Signal(peer, signal) for peer in peers]
-        undo: list[Action] = [SetLink(link, up=True) for link in links]
-        undo += [StartPeer(peer, spec.disk) for peer in peers]
-        down: list[Check] = [PeerCheck(peer, "gone") for peer in peers]
-        up: list[Check] = [PeerCheck(peer, "running") for peer in peers]
-        for host in hosts:
-            if pair := self.witnesses.reaching(host):
-                down.append(PathCheck(*pair, expect="blocked"))
-                up.append(PathCheck(*pair, expect="open"))
-        return _Effect(f"{_some(hosts or peers)} {word}", apply, undo, down, up, down=peers)
-
-    def _crash(self, spec: Revival) -> _Effect:
-        return self._end(spec, "KILL", "crashed")
-
-    def _stop(self, spec: Revival) -> _Effect:
-        return self._end(spec, "TERM", "stopped")
-
-    def _pause(self, spec: PeerTarget) -> _Effect:
-        peers, _hosts = self._targets(spec)
-        return _Effect(
-            f"{_some(peers)} paused",
-            [Signal(peer, "STOP") for peer in peers], [Signal(peer, "CONT") for peer in peers],
-            [PeerCheck(peer, "paused") for peer in peers], [PeerCheck(peer, "running") for peer in peers],
+    def _fault(
+        self, name: str, verb: str, label: str, change: tuple[float, float | None, Effect], part_of: str = ""
+    ) -> Fault:
+        start, end, effect = change
+        try:
+            self.claims.release(mended(effect.apply), start)
+            self.claims.take(harmed(effect.apply), Span(start, inf if end is None else end, name))
+        except Contradiction as error:
+            raise self.verbs.fail(str(error)) from error
+        return Fault(
+            name=name, verb=verb, label=label, apply_s=start, undo_s=end, apply=tuple(effect.apply),
+            undo=() if end is None else tuple(effect.undo), apply_checks=tuple(effect.apply_checks),
+            undo_checks=() if end is None else tuple(effect.undo_checks), part_of=part_of,
         )  # fmt: skip
 
-    def _resume(self, spec: PeerTarget) -> _Effect:
-        peers, _hosts = self._targets(spec)
-        checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
-        return _Effect(f"{_some(peers)} resumed", [Signal(peer, "CONT") for peer in peers], [], checks)
+    # ---- series ----
 
-    def _restart(self, spec: Revival) -> _Effect:
-        """Start what is down; what runs is ended first, as an operator would."""
-        hosts = self._select(spec.hosts, self.hosts, "hosts") if spec.hosts else ()
-        on = hosts or (self._select(spec.on, self.hosts, "on") if spec.on else ())
-        peers = [name for name, peer in self.peers.items() if peer.host in on]
-        if spec.peers:
-            peers = list(self._select(spec.peers, self.peer_universe))
-        moment = _start(self.entry)
-        down = {n for n, spans in self.down.items() for a, b, _fault in spans if a <= moment < b}
-        apply: list[Action] = [Signal(peer, "TERM") for peer in peers if peer not in down]
-        apply += [SetLink(link, up=True) for link in self._links_of(hosts)]
-        apply += [StartPeer(peer, spec.disk) for peer in peers]
-        checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
-        return _Effect(f"{_some(hosts or peers)} restarted", apply, [], checks, up=peers)
+    def _series(self, name: str, label: str, one: Occurrence, changes: Changes) -> list[Fault]:
+        if not changes:
+            raise self.verbs.fail("nothing happens in this time; make it longer")
+        end = one.end if one.end is not None or one.entry.verb != "arrive" else changes[-1][0]
+        whole = Fault(name, one.entry.verb, label, one.start, end, apply=())
+        parts = [
+            self._fault(f"{name}.{number}", one.entry.verb, change[2].label, change, part_of=name)
+            for number, change in enumerate(changes, 1)
+        ]
+        return [whole, *parts]
 
+    def _flap(self, one: Occurrence) -> tuple[str, Changes]:
+        flap = one.entry.flap
+        assert flap is not None
+        effect = self.verbs.effect("link_down", flap.link)
+        stop = self.spec.duration if one.end is None else one.end
+        label = f"{effect.label.removesuffix(' down')} flapping"
+        return label, [(start, end, effect) for start, end in self._refused(lambda: flaps(flap, one.start, stop))]
 
-def _start(entry: FaultEntry) -> float:
-    return entry.at if entry.at is not None else entry.from_ or 0.0
+    def _churn(self, one: Occurrence) -> tuple[str, Changes]:
+        churn = one.entry.churn
+        assert churn is not None
+        peers = self.verbs.living(churn.peers)
+        stop = self.spec.duration if one.end is None else one.end
+        if churn.trace is not None:
+            path = self._beside(churn.trace)
+            away = self._refused(lambda: traced_sessions(path, peers, one.start, stop))
+        else:
+            away = self._refused(lambda: drawn_sessions(churn, peers, one.start, stop, self.verbs.rng))
+        return f"churn of {some(peers)}", [
+            (leave, self._in_time(back), self._leaving(churn, peer)) for peer, leave, back in away
+        ]
 
+    def _in_time(self, back: float | None) -> float | None:
+        """A return so late that it could not be confirmed is left out."""
+        return back if back is not None and back <= self.spec.duration - SHORTEST_STAY_S else None
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} ({', '.join(names[:2])}, ...)"
+    def _leaving(self, churn: Churn, peer: str) -> Effect:
+        signal, word = {"crash": ("KILL", "crashed"), "stop": ("TERM", "stopped")}[churn.how]
+        return ended([peer], signal, churn.disk, f"{peer} {word}")
 
+    def _arrive(self, one: Occurrence) -> tuple[str, Changes]:
+        arrive = one.entry.arrive
+        assert arrive is not None
+        peers = self.verbs.living(arrive.peers)
+        times = arrivals(arrive, peers, one.entry, self.verbs.rng)
+        if times[-1][0] > self.spec.duration - SHORTEST_STAY_S:
+            late = f"the last arrives at {times[-1][0]:g} s"
+            raise self.verbs.fail(f"{late}, less than {SHORTEST_STAY_S:g} s before the run ends; raise 'rate'")
+        changes: Changes = []
+        for moment in dict.fromkeys(t for t, _peer in times):
+            together = [peer for t, peer in times if t == moment]
+            self.arriving |= dict.fromkeys(together, moment)
+            self._absent(together, moment)
+            starts, running = [StartPeer(peer) for peer in together], [PeerCheck(peer, "running") for peer in together]
+            changes.append((moment, None, Effect(f"{some(together)} arrived", [*starts], [], [*running])))
+        return f"arrival of {some(peers)}", changes
 
-def peer_universe(peers: Sequence[PeerPlan], hosts: Universe) -> Universe:
-    """Peers by name, overlay, overlay/role, host, and label of their host."""
-    names: dict[str, list[str]] = {}
-    for peer in peers:
-        labels = [label for label, members in hosts.names.items() if peer.host in members]
-        for name in dict.fromkeys((peer.overlay, f"{peer.overlay}/{peer.role}", peer.host, *labels)):
-            names.setdefault(name, []).append(peer.name)
-    return Universe("peer", tuple(peer.name for peer in peers), {name: tuple(m) for name, m in names.items()})
+    def _absent(self, peers: Sequence[str], until: float) -> None:
+        try:
+            self.claims.take([("peer", peer) for peer in peers], Span(-1.0, until, self.verbs.name))
+        except Contradiction as error:
+            raise self.verbs.fail(str(error)) from error
 
+    # ---- what files and numbers may be wrong about ----
 
-def link_universe(topology: Topology) -> Universe:
-    """Links by name and by class."""
-    names: dict[str, list[str]] = {}
-    for link in topology.links:
-        names.setdefault(link.link_class, []).append(link.name)
-    return Universe("link", tuple(link.name for link in topology.links), {n: tuple(m) for n, m in names.items()})
+    def _refused(self, work: Callable[[], list[_T]]) -> list[_T]:
+        try:
+            return work()
+        except (ValueError, OSError) as error:
+            raise self.verbs.fail(str(error)) from error
+
+    def _beside(self, name: str) -> Path:
+        """Relative files are looked for beside the document first."""
+        beside = self.document.path.parent / name
+        return beside if beside.exists() else Path(name)

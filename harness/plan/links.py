@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from harness.spec.base import Burst, Direction
 from harness.spec.load import Document
-from harness.spec.model import Burst, Direction, LinkClass
+from harness.spec.model import LinkClass
 from harness.spec.units import duration_ms, size_bytes
 from harness.spec.wording import did_you_mean
 from topologies.model import PERFECT, Impairment

@@ -88,6 +88,7 @@ class PeerPlan:
     seed: int
     wave: int  # peers of wave 0 are ready before those of wave 1 are started, and so on
     trace: bool = True
+    arrives: bool = False  # not started with the others: a fault of the plan starts it
     expected_final_state: Literal["running", "exited", "any"] = "running"
     command: CommandPlan | None = None  # a program of others in the place of this peer
 

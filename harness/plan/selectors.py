@@ -3,7 +3,8 @@
     west3                     one by name            all                    everything
     west                      by label or class      all except west3       without some
     25 % of west              a random share         3 of east              a random number
-    one of west               also: half, minority, majority (of all, of a label, ...)
+    one of west               also: half, third, minority, majority (alone: of all)
+    busiest 3 by degree       also: 5 %, half, ...; of west; by another measure (see harness/plan/degrees.py)
 
 A list is the union of its entries. Random choices are drawn from the seed; the result keeps the order of the universe.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from harness.spec.wording import did_you_mean
@@ -20,10 +21,13 @@ from harness.spec.wording import did_you_mean
 AMOUNTS: dict[str, Callable[[int], int]] = {
     "one": lambda n: min(n, 1),
     "half": lambda n: n // 2,
+    "third": lambda n: n // 3,
     "minority": lambda n: (n - 1) // 2,
     "majority": lambda n: n // 2 + 1,
 }
-_AMOUNT = re.compile(r"(one|half|minority|majority|\d+(?:\.\d+)?\s*%|\d+)\s+of\s+(.+)")
+_MUCH = r"(one|half|third|minority|majority|\d+(?:\.\d+)?\s*%|\d+)"
+_AMOUNT = re.compile(_MUCH + r"\s+of\s+(.+)")
+_BUSIEST = re.compile(r"busiest\s+" + _MUCH + r"(?:\s+of\s+(.+?))?\s+by\s+([a-z]+(?: [a-z]+)?)")
 
 
 class SelectionError(ValueError):
@@ -37,11 +41,14 @@ class Universe:
     what: str  # "host", "peer", "link": for messages
     members: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
+    measures: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # how busy each member is
 
     def without(self, gone: Iterable[str]) -> Universe:
         """The same names over fewer members."""
         out = set(gone)
-        return Universe(self.what, tuple(member for member in self.members if member not in out), self.names)
+        return Universe(
+            self.what, tuple(member for member in self.members if member not in out), self.names, self.measures
+        )
 
 
 def select(selectors: Sequence[str], universe: Universe, rng: Random) -> tuple[str, ...]:
@@ -55,6 +62,11 @@ def select(selectors: Sequence[str], universe: Universe, rng: Random) -> tuple[s
 
 
 def _select(text: str, universe: Universe, rng: Random) -> set[str]:
+    busiest = _BUSIEST.fullmatch(text)
+    if busiest and " except " not in busiest[3]:
+        return _busiest(busiest[1], busiest[2] or "all", busiest[3], universe, rng)
+    if text in AMOUNTS and text not in universe.names:
+        text += " of all"
     amount = _AMOUNT.fullmatch(text)
     if amount:
         pool = [member for member in universe.members if member in _select(amount[2], universe, rng)]
@@ -71,6 +83,17 @@ def _select(text: str, universe: Universe, rng: Random) -> set[str]:
         return {text}
     known = [*universe.names, *universe.members]
     raise SelectionError(f"there is no {universe.what} {text!r}{did_you_mean(text, known)}")
+
+
+def _busiest(amount: str, group: str, measure: str, universe: Universe, rng: Random) -> set[str]:
+    """Those with the most of a measure; among equals the earlier ones."""
+    if measure not in universe.measures:
+        known = ", ".join(universe.measures) or "nothing here"
+        raise SelectionError(f"there is no measure {measure!r} of a {universe.what}; known: {known}")
+    figures = universe.measures[measure]()
+    named = _select(group, universe, rng)
+    pool = sorted((member for member in universe.members if member in named), key=lambda member: -figures[member])
+    return set(pool[: _count(amount, len(pool), f"busiest {amount}")])
 
 
 def _count(amount: str, available: int, text: str) -> int:

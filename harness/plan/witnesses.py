@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, Shape
+from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, Shape, Signal
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
 from topologies.paths import Routes
@@ -133,7 +133,15 @@ class Witnesses:
 def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple[Fault, ...]:
     """Drop checks that another fault, active at the same moment, would decide: they would prove nothing."""
 
+    ends: dict[str, list[float]] = {}  # when each peer is taken down
+    for fault in faults:
+        for action in fault.apply:
+            if isinstance(action, Signal) and action.signal != "CONT":
+                ends.setdefault(action.peer, []).append(fault.apply_s)
+
     def fair(check: Check, fault: Fault, moment: float) -> bool:
+        if isinstance(check, PeerCheck) and check.expect == "running":
+            return not any(moment < end <= moment + SETTLE_S for end in ends.get(check.peer, ()))
         if isinstance(check, PeerCheck) or (isinstance(check, PathCheck) and check.expect == "blocked"):
             return True
         others = [other for other in faults if other.name != fault.name]

@@ -6,58 +6,16 @@ Unknown keys are refused everywhere. Quantities carry their unit in the document
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from harness.spec.base import Direction, Selector, Strict, When
 from harness.spec.command import PeerCommand
-from harness.spec.units import (
-    Bytes,
-    DelayDraw,
-    Hertz,
-    LossDraw,
-    Milliseconds,
-    Percent,
-    RateDraw,
-    Seconds,
-)
-
-
-def _names(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Selector = Annotated[list[str], BeforeValidator(_names)]  # see harness/plan/selectors.py for the language
-
-
-class Strict(BaseModel):
-    """Base of all parts: refuses unknown keys; `harness.spec.load` says which are known."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+from harness.spec.faults import FaultEntry
+from harness.spec.units import Bytes, Hertz, Milliseconds, Seconds
 
 # ---- the network ----
-
-
-class Burst(Strict):
-    """Losses in runs: a share of all packets, lost `packets` in a row on average (a Gilbert model)."""
-
-    share: LossDraw
-    packets: float = Field(ge=1)
-
-
-class Direction(Strict):
-    """What one direction of a link does to packets; what is absent comes from the link's preset."""
-
-    delay: DelayDraw | None = None
-    jitter: DelayDraw | None = None
-    jitter_distribution: Literal["normal", "uniform", "pareto", "paretonormal"] | None = None
-    loss: LossDraw | Burst | None = None
-    rate: RateDraw | None = None
-    queue: str | None = Field(None, description='what waits before the rate limit: "64 KiB", "100 packets" or "50 ms"')
-    reorder: Percent | None = None
-    duplicate: Percent | None = None
-    corrupt: Percent | None = None
 
 
 class LinkClass(Direction):
@@ -132,33 +90,6 @@ class Overlay(Strict):
 # ---- what happens ----
 
 
-class When(Strict):
-    """Base of entries on the timeline: exactly one verb, and `at` or `from` .. `to`."""
-
-    VERBS: ClassVar[tuple[str, ...]] = ()
-    at: Seconds | None = None
-    from_: Seconds | None = Field(None, alias="from")
-    to: Seconds | None = None
-
-    @property
-    def verb(self) -> str:
-        return next(verb for verb in self.VERBS if getattr(self, verb) is not None)
-
-    @model_validator(mode="after")
-    def _one_verb(self) -> When:
-        given = [verb for verb in self.VERBS if getattr(self, verb) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(f"exactly one verb is needed, found {found}; verbs: {', '.join(self.VERBS)}")
-        if (self.at is None) == (self.from_ is None):
-            raise ValueError("say when: either 'at', or 'from' with 'to'")
-        if self.to is not None and self.from_ is None:
-            raise ValueError("'to' goes with 'from', not with 'at'")
-        if self.to is not None and self.from_ is not None and self.to <= self.from_:
-            raise ValueError("'to' must be later than 'from'")
-        return self
-
-
 class Publish(Strict):
     """Every item is published by `copies` different hosts."""
 
@@ -204,63 +135,6 @@ class Workload(When):
     def by(self) -> list[str]:
         """The hosts that operate."""
         return next(part.by for part in (self.publish, self.lookup, self.download, self.broadcast) if part)
-
-
-class Partition(Strict):
-    """Named groups of hosts that cannot reach each other; `direction` "a -> b" drops one way only."""
-
-    groups: dict[str, Selector] = Field(min_length=2)
-    direction: str = "both"
-
-
-class Degrade(Direction):
-    """A link with new impairments; those that are not named stay as they are."""
-
-    link: Selector
-    direction: Literal["both", "up", "down"] = "both"
-
-
-class PeerTarget(Strict):
-    """Peers by name, overlay, overlay/role, host or label; all peers on some hosts; or hosts with their links."""
-
-    peers: Selector | None = None
-    on: Selector | None = None
-    hosts: Selector | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        return {"peers": data} if isinstance(data, (str, list)) else data
-
-    @model_validator(mode="after")
-    def _one(self) -> PeerTarget:
-        if sum(target is not None for target in (self.peers, self.on, self.hosts)) != 1:
-            raise ValueError("name either 'peers', or 'on' (all peers on those hosts), or 'hosts' (peers and links)")
-        return self
-
-
-class Revival(PeerTarget):
-    """Peers or hosts that are started again, with what they had on disk or without."""
-
-    disk: Literal["keep", "lost"] = "keep"
-
-
-class FaultEntry(When):
-    """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
-
-    VERBS: ClassVar[tuple[str, ...]] = (
-        "link_down", "link_up", "partition", "degrade", "crash", "stop", "pause", "resume", "restart",
-    )  # fmt: skip
-    link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
-    link_up: Selector | None = Field(None, description="links that were down")
-    partition: Partition | None = Field(None, description="groups of hosts that cannot reach each other")
-    degrade: Degrade | None = Field(None, description="links with more delay, loss, ... than before")
-    crash: Revival | None = Field(None, description="peers (or hosts) that end at once, by SIGKILL")
-    stop: Revival | None = Field(None, description="peers (or hosts) that end in order, by SIGTERM")
-    pause: PeerTarget | None = Field(None, description="peers that stand still, by SIGSTOP")
-    resume: PeerTarget | None = Field(None, description="peers that were paused")
-    restart: Revival | None = Field(None, description="peers (or hosts) that are started again")
-    label: str | None = Field(None, description="how figures name this fault")
 
 
 class Capture(Strict):

@@ -81,8 +81,9 @@ DISTRIBUTIONS = {
     "lognormal": (2, "median, sigma of the logarithm (a plain number)"),
     "exponential": (1, "mean"),
     "pareto": (2, "minimum, shape (a plain number)"),
+    "weibull": (2, "scale, shape (a plain number)"),
 }
-PLAIN_SECOND = ("lognormal", "pareto")  # their second parameter has no unit
+PLAIN_SECOND = ("lognormal", "pareto", "weibull")  # their second parameter has no unit; it may be named first
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class Draw:
             value = rng.expovariate(1 / first)
         elif self.distribution == "pareto":
             value = first * rng.paretovariate(second)
+        elif self.distribution == "weibull":
+            value = rng.weibullvariate(first, second)
         return max(0.0, round(value, 3))
 
 
@@ -121,6 +124,8 @@ def draw_of(text: object, number: Callable[[object], float]) -> Draw:
     if len(parts) != count:
         raise ValueError(f"{text!r}: {name} takes {count} parameter{'s' * (count > 1)} ({meaning})")
     if name in PLAIN_SECOND:
+        if re.fullmatch(_NUMBER, parts[0]):  # (shape, scale), as many papers write it
+            parts.reverse()
         try:
             values = (number(parts[0]), float(parts[1]))
         except ValueError as error:
@@ -139,6 +144,10 @@ def _draw_ms(text: object) -> Draw:
     return draw_of(text, duration_ms)
 
 
+def _draw_s(text: object) -> Draw:
+    return draw_of(text, duration_s)
+
+
 def _draw_mbit(text: object) -> Draw:
     return draw_of(text, rate_mbit)
 
@@ -154,5 +163,6 @@ Bytes = Annotated[int, BeforeValidator(size_bytes), _schema("64 KiB")]
 Percent = Annotated[float, BeforeValidator(percent), _schema("1 %")]
 Hertz = Annotated[float, BeforeValidator(frequency_hz), _schema("2 /s")]
 DelayDraw = Annotated[Draw, BeforeValidator(_draw_ms), _schema("normal(20 ms, 5 ms)")]
+SecondsDraw = Annotated[Draw, BeforeValidator(_draw_s), _schema("exponential(60 s)")]
 RateDraw = Annotated[Draw, BeforeValidator(_draw_mbit), _schema("uniform(5 Mbit/s, 20 Mbit/s)")]
 LossDraw = Annotated[Draw, BeforeValidator(_draw_pct), _schema("0.5 %")]

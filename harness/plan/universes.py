@@ -1,0 +1,31 @@
+"""What the entries under `faults:` can name: peers and links by their names, and by names that stand for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.plan.degrees import link_measures, peer_measures
+from harness.plan.model import PeerPlan
+from harness.plan.selectors import Universe
+from topologies.model import Topology
+
+
+def peer_universe(topology: Topology, peers: Sequence[PeerPlan], hosts: Universe) -> Universe:
+    """Peers by name, overlay, overlay/role, host, and label of their host."""
+    names: dict[str, list[str]] = {}
+    for peer in peers:
+        labels = [label for label, members in hosts.names.items() if peer.host in members]
+        for name in dict.fromkeys((peer.overlay, f"{peer.overlay}/{peer.role}", peer.host, *labels)):
+            names.setdefault(name, []).append(peer.name)
+    members = tuple(peer.name for peer in peers)
+    measures = peer_measures(topology, peers)
+    return Universe("peer", members, {name: tuple(m) for name, m in names.items()}, measures)
+
+
+def link_universe(topology: Topology) -> Universe:
+    """Links by name and by class."""
+    names: dict[str, list[str]] = {}
+    for link in topology.links:
+        names.setdefault(link.link_class, []).append(link.name)
+    members = tuple(link.name for link in topology.links)
+    return Universe("link", members, {n: tuple(m) for n, m in names.items()}, link_measures(topology))

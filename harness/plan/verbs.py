@@ -1,0 +1,284 @@
+"""Verbs of faults: for each what is done, how it is undone, and how both are proven, in primitive actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.errors import SpecError
+from harness.faults import (
+    Action,
+    Block,
+    Check,
+    DelayCheck,
+    PathCheck,
+    PeerCheck,
+    SetLink,
+    Shape,
+    Signal,
+    StartPeer,
+    Unblock,
+)
+from harness.plan.claims import Claims
+from harness.plan.links import drawn, with_queue
+from harness.plan.model import PeerPlan
+from harness.plan.seeds import stream
+from harness.plan.selectors import SelectionError, Universe, select
+from harness.plan.shapes import Cut, isolation, shape_of
+from harness.plan.shapes import Shape as Division
+from harness.plan.witnesses import Witnesses
+from harness.spec.faults import Degrade, FaultEntry, Partition, PeerTarget, Revival
+from harness.spec.load import Document
+from topologies.model import Impairment, Link, Topology
+
+MAX_LINK_CHECKS = 8  # links (or ways of a cut) probed for one fault; each costs a few packets in each direction
+
+
+@dataclass
+class Effect:
+    """What a verb amounts to, before it is named and dated."""
+
+    label: str
+    apply: list[Action]
+    undo: list[Action] = field(default_factory=list)
+    apply_checks: list[Check] = field(default_factory=list)
+    undo_checks: list[Check] = field(default_factory=list)
+
+
+class Verbs:
+    """Compiles one entry at a time; `begin` says which, and when it happens."""
+
+    def __init__(
+        self, seed: int, document: Document, topology: Topology, peers: Sequence[PeerPlan], hosts: Universe,
+        universes: tuple[Universe, Universe], addresses: Mapping[str, str], witnesses: Witnesses, claims: Claims,
+    ) -> None:  # fmt: skip
+        self.seed, self.document, self.topology, self.hosts = seed, document, topology, hosts
+        self.addresses, self.witnesses, self.claims = addresses, witnesses, claims
+        self.peers = {peer.name: peer for peer in peers}
+        self.peer_universe, self.link_universe = universes
+        self.shapes = {link.name: link for link in topology.links}
+
+    def begin(self, name: str, index: int, number: int, entry: FaultEntry, moment: float) -> None:
+        self.name, self.moment = name, moment
+        self.place: tuple[str | int, ...] = ("faults", index, entry.verb)
+        self.rng = stream(self.seed, "fault", index, *([number] if number else []))
+
+    def effect(self, verb: str, value: Any) -> Effect:
+        """What that verb does with that value. Raises SpecError."""
+        found: Effect = getattr(self, f"_{verb}")(value)
+        return found
+
+    def fail(self, message: str, *more: str) -> SpecError:
+        return self.document.fail((*self.place, *more), message)
+
+    def select(self, selectors: Sequence[str], universe: Universe, *more: str) -> tuple[str, ...]:
+        try:
+            return select(selectors, universe, self.rng)
+        except SelectionError as error:
+            raise self.fail(str(error), *more) from error
+
+    # ---- links ----
+
+    def _link_down(self, selectors: Sequence[str], up: bool = False) -> Effect:
+        links = self.select(selectors, self.link_universe)
+        blocked, opened = self._link_checks(links, "blocked"), self._link_checks(links, "open")
+        label = f"{some(links)} {'up' if up else 'down'}"
+        cut: list[Action] = [SetLink(link, up=False) for link in links]
+        mend: list[Action] = [SetLink(link, up=True) for link in links]
+        return Effect(label, mend, [], opened) if up else Effect(label, cut, mend, blocked, opened)
+
+    def _link_up(self, selectors: Sequence[str]) -> Effect:
+        return self._link_down(selectors, up=True)
+
+    def _link_checks(self, links: Sequence[str], expect: Any) -> list[Check]:
+        """A pair of hosts across each link, in both directions; links without one cannot be probed."""
+        pairs = [self.witnesses.across(link) for link in links[:MAX_LINK_CHECKS]]
+        return [PathCheck(*ends, expect=expect) for pair in pairs if pair for ends in (pair, pair[::-1])]
+
+    def _degrade(self, spec: Degrade) -> Effect:
+        links = self.select(spec.link, self.link_universe, "link")
+        directions = {"both": ("ab", "ba"), "up": ("ab",), "down": ("ba",)}[spec.direction]
+        effect = Effect(f"{some(links)} degraded", [])
+        changed: dict[str, Link] = {}
+        for name in links:
+            link = self.shapes[name]
+            for direction in directions:
+                before: Impairment = getattr(link, direction)
+                after = self._worse(before, spec)
+                effect.apply.append(Shape(name, direction, after))  # type: ignore[arg-type]
+                effect.undo.append(Shape(name, direction, before))  # type: ignore[arg-type]
+                now = changed.get(name, link)
+                changed[name] = replace(now, ab=after) if direction == "ab" else replace(now, ba=after)
+        for name in links[:MAX_LINK_CHECKS]:
+            effect.apply_checks += self._delay_checks(name, changed)
+            effect.undo_checks += self._delay_checks(name, {})
+        return effect
+
+    def _worse(self, before: Impairment, spec: Degrade) -> Impairment:
+        after = replace(before, **drawn(spec, self.rng))
+        if after == before and spec.queue is None:
+            raise self.fail("this changes nothing; name a delay, jitter, loss, rate, ...")
+        try:
+            return with_queue(after, spec.queue)
+        except ValueError as error:
+            raise self.fail(str(error), "queue") from error
+
+    def _delay_checks(self, link: str, changed: Mapping[str, Link]) -> list[Check]:
+        pair = self.witnesses.across(link)
+        checks: list[Check] = []
+        for source, target in (pair, pair[::-1]) if pair else ():
+            expected = self.witnesses.expect(source, target, changed)
+            if expected.loss_pct < 60:  # too few probes would arrive for a median
+                tolerance = round(max(3.0, 0.1 * expected.delay_ms) + 2 * expected.jitter_ms, 3)
+                checks.append(DelayCheck(source, target, expected.delay_ms, tolerance))
+        return checks
+
+    # ---- groups ----
+
+    def _partition(self, spec: Partition) -> Effect:
+        if spec.shape is not None:
+            hosts = self.select(spec.of, self.hosts, "of")
+            try:
+                division = shape_of(spec.shape, hosts, self.rng)
+            except ValueError as error:
+                raise self.fail(str(error), "shape") from error
+            return self._divided(f"partition: {spec.shape.replace('_', ' ')}", division)
+        assert spec.groups is not None
+        groups = {name: self.select(selectors, self.hosts, "groups", name) for name, selectors in spec.groups.items()}
+        self._refuse_overlap(groups)
+        blocked = self._blocked_directions(spec, list(groups))
+        ways = [(one, other) for one in groups for other in groups if one != other]
+        cuts = {way: Cut(groups[way[0]], groups[way[1]]) for way in ways}
+        dropped = tuple(cuts[way] for way in blocked)
+        division = Division(dropped, tuple(cuts[way] for way in ways if way not in blocked))
+        return self._divided(f"partition {' | '.join(groups)}", division)
+
+    def _isolate(self, selectors: Sequence[str]) -> Effect:
+        hosts = self.select(selectors, self.hosts)
+        return self._divided(f"{some(hosts)} isolated", isolation(hosts, self.hosts.members))
+
+    def _divided(self, label: str, division: Division) -> Effect:
+        effect = Effect(label, [])
+        for number, cut in enumerate(division.dropped, 1):
+            sources, targets = ([self.addresses[host] for host in side] for side in cut)
+            effect.apply.append(Block(f"{self.name}-{number}", tuple(sources), tuple(targets)))
+            effect.undo.append(Unblock(f"{self.name}-{number}"))
+        for cuts, expect in ((division.dropped, "blocked"), (division.kept, "open")):
+            for cut in cuts[:MAX_LINK_CHECKS] if len(cuts) > 2 * MAX_LINK_CHECKS else cuts:
+                if pair := self.witnesses.between(*cut):
+                    effect.apply_checks.append(PathCheck(*pair, expect=expect))  # type: ignore[arg-type]
+                    effect.undo_checks.append(PathCheck(*pair, expect="open"))
+        return effect
+
+    def _refuse_overlap(self, groups: Mapping[str, Sequence[str]]) -> None:
+        seen: dict[str, str] = {}
+        for name, members in groups.items():
+            for host in members:
+                if host in seen:
+                    message = f"host {host!r} is in group {seen[host]!r} as well; groups must not overlap"
+                    raise self.fail(message, "groups", name)
+                seen[host] = name
+
+    def _blocked_directions(self, spec: Partition, names: list[str]) -> list[tuple[str, str]]:
+        if spec.direction == "both":
+            return [(one, other) for one in names for other in names if one != other]
+        match = re.fullmatch(r"\s*(\S+)\s*->\s*(\S+)\s*", spec.direction)
+        if not match or not {match[1], match[2]} <= set(names) or match[1] == match[2]:
+            example = f"{names[0]} -> {names[1]}"
+            message = f"found {spec.direction!r}; direction is 'both' or names two groups, as in {example!r}"
+            raise self.fail(message, "direction")
+        return [(match[1], match[2])]
+
+    # ---- peers and hosts ----
+
+    def _targets(self, spec: PeerTarget) -> tuple[list[str], list[str]]:
+        """The living peers and the hosts that a fault is aimed at."""
+        if spec.hosts is not None:
+            hosts = self.select(spec.hosts, self.hosts, "hosts")
+            return [name for name, peer in self.peers.items() if peer.host in hosts], list(hosts)
+        if spec.on is not None:
+            on = self.select(spec.on, self.hosts, "on")
+            return [name for name, peer in self.peers.items() if peer.host in on and name not in self._gone()], []
+        assert spec.peers is not None
+        return self.living(spec.peers), []
+
+    def living(self, selectors: Sequence[str]) -> list[str]:
+        """Peers that run at the moment."""
+        gone = self._gone()
+        for selector in selectors:
+            if selector in gone:
+                raise self.fail(f"peer {selector!r} is already down since fault {gone[selector]}")
+        return list(self.select(selectors, self.peer_universe.without(gone)))
+
+    def _gone(self) -> dict[str, str]:
+        held = {name: self.claims.holder(("peer", name), self.moment) for name in self.peers}
+        return {name: span.fault for name, span in held.items() if span is not None}
+
+    def _links_of(self, hosts: Sequence[str]) -> list[str]:
+        return [link.name for link in self.topology.links if link.a in hosts or link.b in hosts]
+
+    def _end(self, spec: Revival, signal: Any, word: str) -> Effect:
+        peers, hosts = self._targets(spec)
+        links = self._links_of(hosts)
+        apply: list[Action] = [SetLink(link, up=False) for link in links]  # first: a dead host says no goodbye
+        undo: list[Action] = [SetLink(link, up=True) for link in links]
+        effect = ended(peers, signal, spec.disk, f"{some(hosts or peers)} {word}")
+        effect.apply[:0], effect.undo[:0] = apply, undo
+        for host in hosts:
+            if pair := self.witnesses.reaching(host):
+                effect.apply_checks.append(PathCheck(*pair, expect="blocked"))
+                effect.undo_checks.append(PathCheck(*pair, expect="open"))
+        return effect
+
+    def _outage(self, selectors: Sequence[str]) -> Effect:
+        effect = self._end(Revival.model_validate({"hosts": list(selectors)}), "KILL", "crashed")
+        return replace(effect, label=f"outage of {', '.join(selectors)}")
+
+    def _crash(self, spec: Revival) -> Effect:
+        return self._end(spec, "KILL", "crashed")
+
+    def _stop(self, spec: Revival) -> Effect:
+        return self._end(spec, "TERM", "stopped")
+
+    def _pause(self, spec: PeerTarget) -> Effect:
+        peers, _hosts = self._targets(spec)
+        return Effect(
+            f"{some(peers)} paused",
+            [Signal(peer, "STOP") for peer in peers], [Signal(peer, "CONT") for peer in peers],
+            [PeerCheck(peer, "paused") for peer in peers], [PeerCheck(peer, "running") for peer in peers],
+        )  # fmt: skip
+
+    def _resume(self, spec: PeerTarget) -> Effect:
+        peers, _hosts = self._targets(spec)
+        checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
+        return Effect(f"{some(peers)} resumed", [Signal(peer, "CONT") for peer in peers], [], checks)
+
+    def _restart(self, spec: Revival) -> Effect:
+        """Start what is down; what runs is ended first, as an operator would."""
+        hosts = self.select(spec.hosts, self.hosts, "hosts") if spec.hosts else ()
+        on = hosts or (self.select(spec.on, self.hosts, "on") if spec.on else ())
+        peers = [name for name, peer in self.peers.items() if peer.host in on]
+        if spec.peers:
+            peers = list(self.select(spec.peers, self.peer_universe))
+        down = {name for name in peers if self.claims.holder(("peer", name), self.moment)}
+        apply: list[Action] = [Signal(peer, "TERM") for peer in peers if peer not in down]
+        apply += [SetLink(link, up=True) for link in self._links_of(hosts)]
+        apply += [StartPeer(peer, spec.disk) for peer in peers]
+        checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
+        return Effect(f"{some(hosts or peers)} restarted", apply, [], checks)
+
+
+def ended(peers: Sequence[str], signal: Any, disk: Any, label: str) -> Effect:
+    """Peers end by a signal, and are started again when that is undone."""
+    return Effect(
+        label,
+        [Signal(peer, signal) for peer in peers], [StartPeer(peer, disk) for peer in peers],
+        [PeerCheck(peer, "gone") for peer in peers], [PeerCheck(peer, "running") for peer in peers],
+    )  # fmt: skip
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names for a label."""
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} ({', '.join(names[:2])}, ...)"
