@@ -61,9 +61,8 @@ def main() -> int:
         command += ["--results-root", str(folder / "results")]
         begin = time.monotonic()
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        print(
-            f"{len(design.cells())} cells, nothing to run: {time.monotonic() - begin:.1f} s (load {os.getloadavg()[0]:.1f})"
-        )
+        seconds = time.monotonic() - begin
+        print(f"{cells} cells, nothing to run: {seconds:.1f} s (load {os.getloadavg()[0]:.1f})")
         print(told.splitlines()[0])
     return 0
 
