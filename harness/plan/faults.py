@@ -103,7 +103,9 @@ class FaultPlanner:
     def _series(self, name: str, label: str, one: Occurrence, changes: Changes) -> list[Fault]:
         if not changes:
             raise self.verbs.fail("nothing happens in this time; make it longer")
-        end = one.end if one.end is not None or one.entry.verb != "arrive" else changes[-1][0]
+        end = one.end
+        if one.entry.verb == "arrive" and changes[-1][0] > one.start:
+            end = changes[-1][0]
         whole = Fault(name, one.entry.verb, label, one.start, end, apply=())
         parts = [
             self._fault(f"{name}.{number}", one.entry.verb, change[2].label, change, part_of=name)

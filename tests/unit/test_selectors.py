@@ -31,7 +31,8 @@ def test_names(selectors, chosen):
 @pytest.mark.parametrize(
     ("selector", "count"),
     [
-        ("one of all", 1), ("half of all", 2), ("minority of all", 2), ("majority of all", 3),
+        ("one of all", 1), ("half of all", 2), ("third of all", 1), ("majority", 3), ("minority of all", 2),
+        ("majority of all", 3),
         ("40 % of all", 2), ("1 % of all", 1), ("3 of all", 3), ("50 % of all except west1", 2),
     ],
 )  # fmt: skip
@@ -64,3 +65,31 @@ def test_errors(selector, says):
 def test_without_leaves_names_alone():
     alive = HOSTS.without(["west1", "west2"])
     assert select(["west"], alive, Random(0)) == ("west3",)
+
+
+DEGREES = {"west1": 2.0, "west2": 7.0, "west3": 2.0, "east1": 9.0, "east2": 0.0}
+RANKED = Universe(HOSTS.what, HOSTS.members, HOSTS.names, {"degree": lambda: DEGREES})
+
+
+@pytest.mark.parametrize(
+    ("selector", "chosen"),
+    [
+        ("busiest one by degree", ("east1",)),
+        ("busiest 3 by degree", ("west1", "west2", "east1")),  # west1 before west3, its equal
+        ("busiest 2 of west by degree", ("west1", "west2")),
+        ("busiest 40 % by degree", ("west2", "east1")),
+        ("busiest majority of all except east1 by degree", ("west1", "west2", "west3")),
+        ("all except busiest 3 by degree", ("west3", "east2")),
+        ("busiest 2 by degree except east1", ("west2",)),
+    ],
+)
+def test_busiest(selector, chosen):
+    assert select([selector], RANKED, Random(0)) == chosen
+    assert select([selector], RANKED.without([]), Random(1)) == chosen
+
+
+def test_an_unknown_measure():
+    with pytest.raises(SelectionError, match="no measure 'beauty' of a host; known: degree"):
+        select(["busiest 3 by beauty"], RANKED, Random(0))
+    with pytest.raises(SelectionError, match="only 5 to choose from"):
+        select(["busiest 6 by degree"], RANKED, Random(0))

@@ -1,0 +1,144 @@
+"""Verbs that cut, flap and repeat: what they compile to, and what is refused; numbers worked out by hand."""
+
+from random import Random
+
+import pytest
+from specs import SMALL, plan_of
+
+from harness.errors import SpecError
+from harness.faults import Block, PathCheck, SetLink, Shape, Signal, StartPeer
+from harness.plan.shapes import shape_of
+
+HOSTS = tuple(f"h{number}" for number in range(1, 8))
+
+
+def with_faults(*lines):
+    return SMALL[: SMALL.index("faults:")] + "faults:\n" + "".join(f"  - {line}\n" for line in lines)
+
+
+def faults_of(tmp_path, *lines):
+    return plan_of(tmp_path, with_faults(*lines)).fault
+
+
+def reach(division, hosts):
+    """Who can send to whom."""
+    dropped = {(s, t) for cut in division.dropped for s in cut.sources for t in cut.targets}
+    return {host: {other for other in hosts if other == host or (host, other) not in dropped} for host in hosts}
+
+
+@pytest.mark.parametrize(("shape", "sizes"), [("halves", {3, 4}), ("third", {2, 5}), ("minority", {3, 4})])
+def test_two_groups_reach_their_own_only(shape, sizes):
+    seen = reach(shape_of(shape, HOSTS, Random(1)), HOSTS)
+    assert {len(group) for group in seen.values()} == sizes
+    assert all(seen[other] == group for group in seen.values() for other in group)
+
+
+def test_a_bridge_reaches_both_halves():
+    seen = reach(shape_of("bridge", HOSTS, Random(1)), HOSTS)
+    assert sorted(len(group) for group in seen.values()) == [4, 4, 4, 4, 4, 4, 7]  # 3 + bridge on either side
+
+
+@pytest.mark.parametrize("count", range(4, 12))
+def test_in_a_ring_of_majorities_each_sees_another_majority(count):
+    hosts = [f"h{number}" for number in range(count)]
+    seen = reach(shape_of("ring_of_majorities", hosts, Random(2)), hosts)
+    assert all(count // 2 + 1 <= len(group) < count for group in seen.values())
+    assert len({frozenset(group) for group in seen.values()}) == count
+    assert all(host in seen[other] for host, group in seen.items() for other in group)  # both ways
+
+
+def test_isolated_hosts_reach_nobody(tmp_path):
+    fault = faults_of(tmp_path, "{isolate: [west1, east1], from: 5 s, to: 9 s}")["f1"]
+    out, back = fault.apply
+    assert isinstance(out, Block)
+    assert isinstance(back, Block)
+    assert out.sources == back.destinations == ("10.1.0.1", "10.2.0.1")
+    assert len(out.destinations) == 5  # each other as well
+    assert back.sources == ("10.1.0.2", "10.1.0.3", "10.2.0.2")
+    expected = {check.expect for check in fault.apply_checks if isinstance(check, PathCheck)}
+    assert expected == {"open"}  # hosts that are named take no part in probing others: they may be unfit
+
+
+def test_a_flapping_link_is_one_fault_of_many_changes(tmp_path):
+    faults = faults_of(tmp_path, "{flap: {link: west-east, down: 2 s, up: 5 s}, from: 3 s, to: 18 s}")
+    assert [(f.apply_s, f.undo_s) for f in faults.values()] == [(3, 18), (3, 5), (10, 12), (17, 18)]
+    assert faults["f1"].apply == ()
+    assert {f.part_of for f in faults.values()} == {"", "f1"}
+    assert faults["f1.2"].apply == (SetLink("west-east", up=False),)
+
+
+def test_every_draws_anew_each_time(tmp_path):
+    line = "{crash: one of flooding, from: 2 s, to: 26 s, every: 3 s, lasting: 1 s}"
+    faults = faults_of(tmp_path, line).values()
+    assert [(f.apply_s, f.undo_s) for f in faults] == [(t, t + 1) for t in range(2, 26, 3)]
+    assert len({f.apply for f in faults}) > 1
+
+
+def test_an_outage_takes_a_region_and_brings_it_back(tmp_path):
+    fault = faults_of(tmp_path, "{outage: east, from: 5 s, to: 9 s}")["f1"]
+    assert fault.apply[:2] == (SetLink("east1-east", up=False), SetLink("east2-east", up=False))
+    killed = {action.peer for action in fault.apply if isinstance(action, Signal)}
+    assert killed == {"flooding-east1", "flooding-east2", "tracker-east1", "tracker-east2"}
+    assert {action.peer for action in fault.undo if isinstance(action, StartPeer)} == killed
+    assert fault.label == "outage of east"
+
+
+def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
+    faults = faults_of(
+        tmp_path,
+        "{degrade: {link: west-east, delay: 50 ms}, at: 5 s}",
+        "{degrade: {link: west-east, loss: 5 %}, at: 8 s}",
+    )
+    assert all(isinstance(action, Shape) for action in faults["f2"].apply)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            ["{partition: {groups: {w: west, e: east}}, from: 5 s, to: 9 s}", "{isolate: east1, from: 7 s, to: 8 s}"],
+            r"spec.yaml:29: faults\[1\].isolate: the way from .* is blocked by fault f1, from 5 s to 9 s",
+        ),
+        (
+            ["{link_down: west-east, from: 5 s, to: 9 s}", "{link_down: west-east, from: 8 s, to: 12 s}"],
+            "link 'west-east' is down by fault f1",
+        ),
+        (
+            [
+                "{degrade: {link: west-east, loss: 5 %}, from: 5 s, to: 9 s}",
+                "{degrade: {link: west-east, delay: 1 s}, at: 6 s}",
+            ],
+            "link 'west-east' is degraded by fault f1",
+        ),
+        (
+            ["{crash: flooding-west1, from: 5 s, to: 9 s}", "{restart: flooding-west1, at: 7 s}"],
+            "that fault starts it again by itself",
+        ),
+        (["{crash: {hosts: west1}, at: 9 s}", "{outage: west, from: 10 s, to: 12 s}"], "west1.* is down"),
+        (["{flap: {link: west-east, down: 0.1 s, up: 5 s}, from: 3 s}"], "greater than or equal to 0.5"),
+        (["{flap: {link: west-east, down: 1 s, up: 5 s}, at: 3 s}"], "say 'from'"),
+        (["{isolate: east, at: 3 s, every: 5 s}"], "'every' goes with 'from'"),
+        (["{isolate: east, from: 3 s, every: 5 s, lasting: 6 s}"], "'lasting' goes with 'every', and is shorter"),
+        (["{isolate: east, from: 3 s, every: 1 ms, lasting: 0.1 ms}"], "more than 10000 are not planned"),
+        (["{partition: {shape: half}, at: 3 s}"], "halves"),
+        (["{partition: {shape: ring_of_majorities, of: west}, at: 3 s}"], "needs at least 4 hosts, found 3"),
+        (["{partition: {shape: halves, groups: {w: west, e: east}}, at: 3 s}"], "either 'groups' or 'shape'"),
+        (["{isolate: nowhere, at: 3 s}"], "no host 'nowhere'"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_refused(tmp_path, lines, says):
+    with pytest.raises(SpecError, match=says):
+        plan_of(tmp_path, with_faults(*lines))
+
+
+def test_the_busiest_by_the_plan(tmp_path):
+    graph = SMALL.replace("{generator: ring}", "{generator: star}")
+    text = graph[: graph.index("faults:")] + "faults:\n"
+    lines = ["{crash: busiest 1 of flooding by degree, at: 5 s}", "{isolate: busiest one by degree, at: 6 s}"]
+    lines += ["{link_down: busiest 1 by paths, at: 7 s}"]
+    plan = plan_of(tmp_path, text + "".join(f"  - {line}\n" for line in lines))
+    assert plan.fault["f1"].apply == (Signal("flooding-west1", "KILL"),)  # the centre of the star
+    # west1 has 4 neighbours in one overlay and 1 in the other; the tracker's host has 1 and 4
+    assert plan.fault["f2"].label == "west1 isolated"
+    # 3 x 2 pairs in both directions; an access link is crossed by 2 x 4
+    assert plan.fault["f3"].apply == (SetLink("west-east", up=False),)
