@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from statistics import mean, median, pstdev
 from typing import Any
 
@@ -23,24 +24,45 @@ pytestmark = pytest.mark.emulation
 Run = Callable[..., Any]
 
 
+LATE_MS = 2.0  # an idle machine lets 99 % of packets go within half a millisecond
+
+
+@contextmanager
+def unless_late(late: dict[str, float]) -> Iterator[None]:
+    """What is asserted in it holds, or the delay lines say themselves that this machine did not let them run in time.
+
+    `late` is what `engine.pressure()` said of the measurement; netem says nothing and has no excuse.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if late.get("late_p99_ms", 0.0) > LATE_MS:
+            summary = ", ".join(f"{name} {value:g}" for name, value in late.items() if name.startswith("late"))
+            pytest.skip(f"this machine is too busy to measure ({summary}): {str(error).splitlines()[0]}")
+        raise
+
+
 def delays_ms(train: Train) -> list[float]:
     return [(arrival.received_ns - arrival.sent_ns) / 1e6 for arrival in train.arrived]
 
 
-def one_way(shaping: str, delay_ms: float) -> dict[str, float]:
+def one_way(shaping: str, delay_ms: float) -> dict[str, Any]:
     with running(pair(Impairment(delay_ms=delay_ms), PERFECT, shaping=shaping)) as engine:
         there, back = Train(engine, "h1", "h2"), Train(engine, "h2", "h1")
         there.run(60, 0.005, 2.0)
         back.run(60, 0.005, 2.0)
-        return {"there": median(delays_ms(there)), "back": median(delays_ms(back))}
+        late = engine.pressure()
+        return {"there": median(delays_ms(there)), "back": median(delays_ms(back)), "late": late}
 
 
 @pytest.mark.parametrize("delay_ms", [10.0, 100.0])
 def test_delay_is_that_of_the_direction(run_inside: Run, backend: str, delay_ms: float) -> None:
     found = run_inside(one_way, backend, delay_ms)
     # a tenth of a millisecond on an idle machine; here others may be at work
-    assert delay_ms - 0.1 <= found["there"] <= delay_ms + 3.0
-    assert found["back"] <= 3.0
+    assert delay_ms - 0.1 <= found["there"]
+    with unless_late(found["late"]):
+        assert found["there"] <= delay_ms + 3.0
+        assert found["back"] <= 3.0
 
 
 def lossy(shaping: str, burst: float) -> dict[str, Any]:
@@ -81,18 +103,20 @@ def jittered(shaping: str, distribution: str) -> dict[str, Any]:
         arrived = train.run(150, 0.02, 2.0)
         quick = Train(engine, "h1", "h2", 9001)
         order = [arrival.number for arrival in quick.run(500, 0.0005, 2.0)]
-        late = delays_ms(train)
-        return {"count": len(arrived), "mean": mean(late), "spread": pstdev(late), "order": order}
+        delays = delays_ms(train)
+        late = engine.pressure()
+        return {"count": len(arrived), "mean": mean(delays), "spread": pstdev(delays), "order": order, "late": late}
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform", "paretonormal"])
 def test_jitter_has_its_spread_and_keeps_order(run_inside: Run, backend: str, distribution: str) -> None:
     found = run_inside(jittered, backend, distribution)
     assert found["count"] == 150
-    assert found["mean"] == pytest.approx(40, abs=4)
-    spread = 5 / 3**0.5 if distribution == "uniform" else 5.0  # half-width a: standard deviation a / sqrt 3
-    assert found["spread"] == pytest.approx(spread, rel=0.4)
     assert found["order"] == list(range(500))
+    with unless_late(found["late"]):
+        assert found["mean"] == pytest.approx(40, abs=4)
+        spread = 5 / 3**0.5 if distribution == "uniform" else 5.0  # half-width a: standard deviation a / sqrt 3
+        assert found["spread"] == pytest.approx(spread, rel=0.4)
 
 
 def reordering(shaping: str) -> list[int]:
@@ -135,6 +159,7 @@ def throughput(shaping: str) -> dict[str, Any]:
             "sender": result["end"]["sender_tcp_congestion"],
             "sending_ms": sending_ms,
             "passed": len(train.arrived),
+            "late": engine.pressure(),
             "statistics": engine.finish()["shaping"],
         }
 
@@ -142,11 +167,15 @@ def throughput(shaping: str) -> dict[str, Any]:
 def test_rate_and_queue(run_inside: Run, backend: str) -> None:
     found = run_inside(throughput, backend)
     # of a frame of 1,514 bytes TCP carries 1,448 (timestamps on)
-    assert found["mbit"] == pytest.approx(10 * 1448 / 1514, rel=0.03)
+    assert found["mbit"] <= 10 * 1448 / 1514 * 1.03
+    with unless_late(found["late"]):
+        assert found["mbit"] >= 10 * 1448 / 1514 * 0.97
     assert found["algorithm"] == found["sender"] == "cubic"
     # 125,000 bytes hold 83 frames of 1,500; a bucket of 4,278 bytes lets 2 go at once
     # and another one leaves in every 1.2 ms that sending takes (and in the 10 ms by which the shaper may be late)
-    assert 83 <= found["passed"] <= 87 + (found["sending_ms"] + 10) / 1.2
+    assert found["passed"] >= 83
+    with unless_late(found["late"]):
+        assert found["passed"] <= 87 + (found["sending_ms"] + 10) / 1.2
     assert found["statistics"]["queue_full_by_link"]["l/ba"] == 200 - found["passed"]
 
 
@@ -157,13 +186,15 @@ def changing(shaping: str) -> dict[str, Any]:
         engine.apply([Shape("l", "ab", Impairment(delay_ms=400))])
         train.send()
         train.drain(quiet_s=1.0)
-        return {"delays": delays_ms(train), "differences": engine.network.differences()}
+        delays, late = delays_ms(train), engine.pressure()
+        return {"delays": delays, "differences": engine.network.differences(), "late": late}
 
 
 def test_a_change_leaves_packets_under_way_alone(run_inside: Run, backend: str) -> None:
     found = run_inside(changing, backend)
-    assert found["delays"] == pytest.approx([300, 400], abs=30)
     assert found["differences"] == []
+    with unless_late(found["late"]):
+        assert found["delays"] == pytest.approx([300, 400], abs=30)
 
 
 def gaining_a_rate(shaping: str) -> list[str]:
