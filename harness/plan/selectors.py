@@ -44,11 +44,11 @@ class Universe:
     measures: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # how busy each member is
 
     def without(self, gone: Iterable[str]) -> Universe:
-        """The same names over fewer members."""
+        """The same names over fewer members; those who are gone can still be excepted by name."""
         out = set(gone)
-        return Universe(
-            self.what, tuple(member for member in self.members if member not in out), self.names, self.measures
-        )
+        names = {**{member: () for member in self.members if member in out}, **self.names}
+        left = tuple(member for member in self.members if member not in out)
+        return Universe(self.what, left, names, self.measures)
 
 
 def select(selectors: Sequence[str], universe: Universe, rng: Random) -> tuple[str, ...]:

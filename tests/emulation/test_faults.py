@@ -5,14 +5,21 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.emulation import nodes
+from harness.emulation.engine import MininetEngine
 from harness.engine import PeerEvent, PeerExit
 from harness.errors import EmulationError
 from harness.faults import Block, SetLink, Signal, StartPeer, Unblock
+from harness.plan.build import make_plan
+from harness.plan.model import Plan
+from harness.records import RunDir, read_json, read_lines
+from harness.run import conduct
+from harness.spec import load_spec
 from tests.emulation.plans import address, flooding_peer, star, with_peers
 from tests.emulation.traffic import Train, crosses, namespaces, notices_until, running
 from topologies.model import Impairment
@@ -20,6 +27,25 @@ from topologies.model import Impairment
 pytestmark = pytest.mark.emulation
 Run = Callable[..., Any]
 FAST = Impairment(delay_ms=1)
+CHURN = """\
+name: churn
+duration: 22 s
+topology: {generator: star, hosts: 6}
+links: {access: {delay: 1 ms}}
+overlays:
+  flooding: {protocol: flooding, peers: all, graph: {generator: ring}}
+capture: none
+faults:
+  - {arrive: {peers: flooding-h6}, at: 2 s}
+  - {isolate: h1, from: 1 s, to: 4 s}
+  - {churn: {peers: all except flooding-h6, session: "uniform(2 s, 4 s)", offline: 1.5 s}, from: 1 s, to: 17 s}
+"""
+
+
+def spec_plan(directory: Path, text: str) -> Plan:
+    path = directory / "spec.yaml"
+    path.write_text(text)
+    return make_plan(*load_spec(path))
 
 
 def one_direction(shaping: str) -> dict[str, Any]:
@@ -148,3 +174,37 @@ def test_processes_are_stopped_paused_killed_and_started_again(run_inside: Run) 
         "states": ["running", "paused", "running", "gone"], "said": True, "ok": [True], "killed": [-9],
         "stopped": [0], "to the dead": False, "twice": "cannot start flooding-h1: it is still running",
     }  # fmt: skip
+
+
+def churned(directory: str) -> dict[str, Any]:
+    """A churn of short sessions and an arrival, conducted whole; what is left over of it."""
+    plan = spec_plan(Path(directory), CHURN)
+    parts = [fault for fault in plan.faults if fault.part_of]
+    run_dir = RunDir(Path(directory) / "run").create()
+    descriptors, children = _open(), _processes()
+    end = conduct(plan, MininetEngine(plan, run_dir), run_dir, lambda _report: None)
+    rows = [row for row in read_lines(run_dir.faults) if row["fault"] in {part.name for part in parts}]
+    return {
+        "end": end,
+        "error": read_json(run_dir.manifest).get("error"),
+        "changes": sum(1 if part.undo_s is None else 2 for part in parts),
+        "journal": len(rows),
+        "wrong": [f"{row['fault']} {row['label']} {row['phase']}: {row['detail']}" for row in rows if not row["ok"]],
+        "descriptors": _open() - descriptors,
+        "processes": _processes() - children,
+    }
+
+
+def _open() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _processes() -> int:
+    """All in this namespace of processes."""
+    return sum(1 for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def test_churn_confirms_each_change_and_leaves_nothing(run_inside: Run, tmp_path: Path) -> None:
+    found = run_inside(churned, str(tmp_path))
+    assert found.pop("changes") == found.pop("journal") > 20
+    assert found == {"end": "finished", "error": None, "wrong": [], "descriptors": 0, "processes": 0}

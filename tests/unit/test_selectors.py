@@ -65,6 +65,7 @@ def test_errors(selector, says):
 def test_without_leaves_names_alone():
     alive = HOSTS.without(["west1", "west2"])
     assert select(["west"], alive, Random(0)) == ("west3",)
+    assert select(["west except west1"], alive, Random(0)) == ("west3",)  # who is gone is known by name
 
 
 DEGREES = {"west1": 2.0, "west2": 7.0, "west3": 2.0, "east1": 9.0, "east2": 0.0}
