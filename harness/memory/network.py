@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from harness.errors import EmulationError
-from harness.faults import Block, Direction, SetLink, Shape, Unblock
+from harness.faults import Block, Direction, SetLink, SetRoutes, Shape, Unblock
 from harness.memory.clock import Clock
 from harness.plan.model import Plan
 from harness.plan.seeds import stream
 from topologies.model import Impairment, Link, Node, Topology
-from topologies.paths import Routes
+from topologies.paths import Routes, path_around
 
 LOOPBACK_S = 30e-6
 WIRE_OVERHEAD_BYTES = {"udp": 42, "tcp": 66}  # Ethernet 14 + IPv4 20 + UDP 8, or TCP 32 with time stamps
@@ -88,7 +88,7 @@ class Network:
     def __init__(self, plan: Plan, clock: Clock) -> None:
         self.clock = clock
         self._topology = topology_of(plan)
-        self._routes = Routes(self._topology)
+        self._planned = self._routes = Routes(self._topology)
         self._paths: dict[tuple[str, str], list[Way] | None] = {}
         self.ways: dict[tuple[str, Direction], Way] = {}
         for link in plan.links:
@@ -132,18 +132,16 @@ class Network:
     def _path(self, source: str, target: str) -> list[Way] | None:
         key = (source, target)
         if key not in self._paths:
-            if self._routes.hop(source, target) is None:
-                self._paths[key] = None
-            else:
-                steps = self._routes.path(source, target)
-                self._paths[key] = [self.ways[link.name, "ab" if forward else "ba"] for link, forward in steps]
+            steps = path_around(self._planned, self._routes, source, target)
+            ways = [self.ways[link.name, "ab" if forward else "ba"] for link, forward in steps or ()]
+            self._paths[key] = None if steps is None else ways
         return self._paths[key]
 
     def _blocked(self, source: str, target: str) -> bool:
         one, other = self.address_of[source], self.address_of[target]
         return any(one in sources and other in targets for sources, targets in self._blocks.values())
 
-    def apply(self, action: SetLink | Shape | Block | Unblock) -> None:
+    def apply(self, action: SetLink | Shape | Block | Unblock | SetRoutes) -> None:
         """Raises EmulationError for an unknown link or rule."""
         if isinstance(action, Block):
             self._blocks[action.rule] = (frozenset(action.sources), frozenset(action.destinations))
@@ -153,6 +151,9 @@ class Network:
         elif isinstance(action, SetLink):
             for direction in ("ab", "ba"):
                 self._way(action.link, direction).up = action.up
+        elif isinstance(action, SetRoutes):
+            self._routes = Routes(self._topology, action.down) if action.down else self._planned
+            self._paths.clear()
         else:
             self._way(action.link, action.direction).impairment = action.impairment
 
@@ -185,10 +186,11 @@ def refuse_unmodelled(plan: Plan) -> None:
                 f"peer {peer.name} is the program {peer.command.program[0]}; engine memory runs our own peers only: "
                 "use --engine mininet, with --clock virtual if you like"
             )
-    for link in plan.links:
-        for way in (link.ab, link.ba):
-            if replace(way, duplicate_pct=0.0, corrupt_pct=0.0) != way:
-                raise EmulationError(
-                    f"link {link.name!r} duplicates or corrupts packets, which engine memory does not model; "
-                    "use engine mininet, or take 'duplicate' and 'corrupt' away"
-                )
+    ways = [(link.name, way) for link in plan.links for way in (link.ab, link.ba)]
+    ways += [(a.link, a.impairment) for fault in plan.faults for a in fault.apply if isinstance(a, Shape)]
+    for name, way in ways:
+        if replace(way, duplicate_pct=0.0, corrupt_pct=0.0) != way:
+            raise EmulationError(
+                f"link {name!r} duplicates or corrupts packets (by itself or by a fault), which engine memory does not "
+                "model; use engine mininet, or take 'duplicate' and 'corrupt' away"
+            )

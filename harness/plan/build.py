@@ -17,6 +17,7 @@ from harness.plan.links import LinkShaper
 from harness.plan.model import CapturePlan, Expectation, NetworkPlan, PeerPlan, Plan, ProbePair, Step
 from harness.plan.nodes import NodePlanner, link_plans
 from harness.plan.overlays import check_parameters, peer_plans
+from harness.plan.routing import Rerouting
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.witnesses import Witnesses, without_contradicted
@@ -41,11 +42,11 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     addresses = nodes.addresses.node
     peers = peer_plans(spec, document, hosts, addresses)
     hosts = ranked_hosts(hosts, topology, peers)
-    faults, probes, arriving = _faults(spec, document, topology, routes, peers, hosts, addresses)
+    faults, probes, arriving = _faults(spec, document, topology, nodes, peers, hosts, addresses)
     peers = with_arrivals(peers, arriving)
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,
-        network=NetworkPlan(**spec.network.model_dump()),
+        network=_network(spec),
         nodes=nodes.plan(), links=link_plans(topology), peers=peers, items=item_names(spec.items.count),
         timeline=_timeline(steps(spec, document, hosts, peers), faults), faults=faults, probes=probes,
         capture=_capture(spec, document, topology, hosts),
@@ -92,14 +93,24 @@ def _with_paths(parameters: Mapping[str, Any], document: Document) -> dict[str, 
     return resolved
 
 
+def _network(spec: Spec) -> NetworkPlan:
+    network = spec.network
+    return NetworkPlan(
+        network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence
+    )
+
+
 def _faults(
-    spec: Spec, document: Document, topology: Topology, routes: Routes, peers: tuple[PeerPlan, ...], hosts: Universe,
-    addresses: Mapping[str, str],
+    spec: Spec, document: Document, topology: Topology, nodes: NodePlanner, peers: tuple[PeerPlan, ...],
+    hosts: Universe, addresses: Mapping[str, str],
 ) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...], dict[str, float]]:  # fmt: skip
     unfit = _hosts_taken_down(spec, hosts)
-    witnesses = Witnesses(topology, routes, addresses, unfit)
+    witnesses = Witnesses(topology, nodes.routes, addresses, unfit)
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
-    faults = without_contradicted(planner.compile(), witnesses)
+    faults = planner.compile()
+    if spec.network.routing == "recompute":
+        faults = Rerouting(faults, nodes, witnesses, spec.network.convergence, spec.duration).compile()
+    faults = without_contradicted(faults, witnesses)
     pairs = witnesses.pairs(stream(spec.seed, "probes"))
     probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults)) for p in pairs)
     return faults, probes, planner.arriving

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from harness.faults import Fault
+from harness.faults import Route as Route
 from harness.plan.command import CommandPlan
 from topologies.model import Impairment
 
@@ -28,15 +29,6 @@ class Interface:
     link: str
     end: Literal["a", "b"]
     addresses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Route:
-    """A route; with `via` None the destination is on the link itself. `via` is always taken as on-link."""
-
-    destination: str  # CIDR, "0.0.0.0/0" for the default route
-    interface: str
-    via: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +145,8 @@ class NetworkPlan:
     switch: Literal["bridge", "ovs"] = "bridge"
     congestion_control: str = "cubic"
     mtu: int = 1500
+    routing: Literal["static", "recompute"] = "static"
+    convergence_s: float = 2.0  # from a change of the network to the routes that take it into account
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,31 @@ class NodePlanner:
             via = segment.members[hop.neighbour, last.name]
         return Route(destination, self.ends[name, out.name].interface, via)
 
+    def rerouted(self, routes: Routes) -> dict[str, tuple[Route, ...]]:
+        """The routes of all nodes that have others by `routes`.
+
+        Destinations that cannot be reached keep the route of the plan: packets go on to where the way is broken, and
+        get through as soon as it is mended.
+        """
+        tables: dict[str, tuple[Route, ...]] = {}
+        at = {f"{address}/32": name for name, address in self.addresses.node.items()}
+        for node in self.topology.nodes:
+            if node.kind == SWITCH or self.routes.default(node.name) is not None:
+                continue
+            own = self._routes(node.name)
+            hops = [routes.hop(node.name, at[route.destination]) for route in own]
+            other = tuple(self._rerouted(node.name, *pair) for pair in zip(own, hops, strict=True))
+            if other != own:
+                tables[node.name] = other
+        return tables
+
+    def _rerouted(self, name: str, own: Route, hop: Hop | None) -> Route:
+        if hop is None:
+            return own
+        route = self._route(name, own.destination, hop)
+        on_link = len(hop.steps) == 1 and route.via == own.destination.removesuffix("/32")
+        return Route(route.destination, route.interface) if on_link else route
+
     # ---- neighbours ----
 
     def _neighbours(self, name: str, link: Link) -> list[Neighbour]:

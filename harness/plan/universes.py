@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.plan.degrees import link_measures, peer_measures
 from harness.plan.model import PeerPlan
 from harness.plan.selectors import Universe
-from topologies.model import Topology
+from topologies.model import HOST, Topology
 
 
 def peer_universe(topology: Topology, peers: Sequence[PeerPlan], hosts: Universe) -> Universe:
@@ -23,9 +23,12 @@ def peer_universe(topology: Topology, peers: Sequence[PeerPlan], hosts: Universe
 
 
 def link_universe(topology: Topology) -> Universe:
-    """Links by name and by class."""
+    """Links by name, by class, and by the router or switch at one of their ends: all that fails when it does."""
     names: dict[str, list[str]] = {}
     for link in topology.links:
         names.setdefault(link.link_class, []).append(link.name)
+    for node in topology.nodes:
+        if node.kind != HOST and node.name not in names:
+            names[node.name] = [link.name for link in topology.links_of(node.name)]
     members = tuple(link.name for link in topology.links)
     return Universe("link", members, {n: tuple(m) for n, m in names.items()}, link_measures(topology))

@@ -29,7 +29,7 @@ from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.shapes import Cut, isolation, shape_of
 from harness.plan.shapes import Shape as Division
 from harness.plan.witnesses import Witnesses
-from harness.spec.faults import Degrade, FaultEntry, Partition, PeerTarget, Revival
+from harness.spec.faults import Cap, Degrade, FaultEntry, Partition, PeerTarget, Revival
 from harness.spec.load import Document
 from topologies.model import Impairment, Link, Topology
 
@@ -115,6 +115,11 @@ class Verbs:
             effect.apply_checks += self._delay_checks(name, changed)
             effect.undo_checks += self._delay_checks(name, {})
         return effect
+
+    def _cap(self, spec: Cap) -> Effect:
+        hosts = self.select(spec.hosts, self.hosts, "hosts")
+        effect = self._degrade(Degrade(link=self._links_of(hosts), rate=spec.rate))
+        return replace(effect, label=f"{some(hosts)} capped")
 
     def _worse(self, before: Impairment, spec: Degrade) -> Impairment:
         after = replace(before, **drawn(spec, self.rng))

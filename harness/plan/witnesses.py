@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, Shape, Signal
+from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
-from topologies.paths import Routes
+from topologies.paths import Routes, path_around
 from topologies.switching import Step
 
 PER_CLASS = 3  # links of each class that are measured
@@ -26,6 +26,7 @@ class Witnesses:
         self.topology, self.routes, self.addresses = topology, routes, addresses
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
+        self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._near: dict[str, list[str]] = {}
         self._links: dict[str, list[str]] = {node.name: [] for node in topology.nodes}
         for link in topology.links:
@@ -119,6 +120,11 @@ class Witnesses:
                 link.name == action.link and (isinstance(action, SetLink) or direction[forward] == action.direction)
                 for link, forward in steps
             )
+        if isinstance(action, SetRoutes):
+            now = self._around.setdefault(action.down, Routes(self.topology, action.down))
+            return path_around(self.routes, now, source, target) != path_around(
+                self.routes, self.routes, source, target
+            )
         return False
 
     def disturbed(self, source: str, target: str, faults: Sequence[Fault]) -> tuple[Window, ...]:
@@ -145,6 +151,8 @@ def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple
         if isinstance(check, PeerCheck) or (isinstance(check, PathCheck) and check.expect == "blocked"):
             return True
         others = [other for other in faults if other.name != fault.name]
+        if isinstance(check, PathCheck):  # whether routes of that moment are whole is known by who changes them
+            others = [other for other in others if other.verb != "reroute"]
         active = [o for o in others if o.apply_s <= moment + SETTLE_S and (o.undo_s is None or moment < o.undo_s)]
         return not any(witnesses.touched(check.source, check.target, a) for other in active for a in other.apply)
 

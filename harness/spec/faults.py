@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.spec.base import Direction, Selector, Strict, When
-from harness.spec.units import Hertz, Seconds, SecondsDraw
+from harness.spec.units import Hertz, RateDraw, Seconds, SecondsDraw
 
 
 class Partition(Strict):
@@ -98,11 +98,18 @@ class Arrive(Strict):
     rate: Hertz | None = Field(None, gt=0, description="with 'at': one after another, a Poisson process")
 
 
+class Cap(Strict):
+    """Hosts whose links carry no more than so much, in both directions: the weakest of the network."""
+
+    hosts: Selector
+    rate: RateDraw
+
+
 class FaultEntry(When):
     """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
 
     VERBS: ClassVar[tuple[str, ...]] = (
-        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "outage", "crash", "stop", "pause", "resume",
+        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "outage", "crash", "stop", "pause", "resume",
         "restart", "churn", "arrive",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
@@ -111,6 +118,7 @@ class FaultEntry(When):
     isolate: Selector | None = Field(None, description="hosts cut off from all others")
     partition: Partition | None = Field(None, description="groups of hosts that cannot reach each other, or a shape")
     degrade: Degrade | None = Field(None, description="links with more delay, loss, ... than before")
+    cap: Cap | None = Field(None, description="hosts whose links carry no more than a rate")
     outage: Selector | None = Field(None, description="a region: its hosts crash, with their peers and links")
     crash: Revival | None = Field(None, description="peers (or hosts) that end at once, by SIGKILL")
     stop: Revival | None = Field(None, description="peers (or hosts) that end in order, by SIGTERM")

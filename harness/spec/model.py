@@ -41,6 +41,8 @@ class Network(Strict):
     switch: Literal["bridge", "ovs"] = "bridge"
     congestion_control: str = "cubic"
     mtu: int = Field(1500, ge=576, le=9000)
+    routing: Literal["static", "recompute"] = Field("static", description="whether routes follow links that go down")
+    convergence: Seconds = Field(2.0, ge=0.5, description="how long after a change `recompute` has new routes")
 
 
 # ---- the peers ----

@@ -114,6 +114,8 @@ class Draw:
 
 def draw_of(text: object, number: Callable[[object], float]) -> Draw:
     """A `Draw` from "20 ms" or "normal(20 ms, 5 ms)"; `number` parses one quantity. Raises ValueError."""
+    if isinstance(text, Draw):
+        return text
     match = re.fullmatch(r"\s*([a-z]+)\s*\((.*)\)\s*", str(text))
     if not match:
         return Draw("constant", (number(text),))

@@ -83,6 +83,15 @@ def test_an_outage_takes_a_region_and_brings_it_back(tmp_path):
     assert fault.label == "outage of east"
 
 
+def test_a_cap_slows_both_directions_of_a_host(tmp_path):
+    fault = faults_of(tmp_path, "{cap: {hosts: west1, rate: 1 Mbit/s}, from: 5 s, to: 9 s}")["f1"]
+    assert [(a.link, a.direction, a.impairment.rate_mbit) for a in fault.apply if isinstance(a, Shape)] == [
+        ("west1-west", "ab", 1.0), ("west1-west", "ba", 1.0),
+    ]  # fmt: skip
+    assert [a.impairment.rate_mbit for a in fault.undo if isinstance(a, Shape)] == [10.0, 10.0]
+    assert fault.label == "west1 capped"
+
+
 def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
     faults = faults_of(
         tmp_path,

@@ -129,6 +129,10 @@ def test_what_is_not_modelled_is_refused(tmp_path):
     plan = plan_of(tmp_path, TWO.replace("delay: 10 ms,", "delay: 10 ms, duplicate: 1 %,"))
     with pytest.raises(EmulationError, match="does not model"):
         MemoryEngine(plan, RunDir(tmp_path / "run").create()).build(lambda text: None)
+    burst = "faults:\n  - {degrade: {link: access, corrupt: 5 %}, from: 2 s, to: 3 s}\n"
+    plan = plan_of(tmp_path, TWO + burst)
+    with pytest.raises(EmulationError, match=r"by a fault.*does not model"):
+        MemoryEngine(plan, RunDir(tmp_path / "again").create()).build(lambda text: None)
 
 
 def test_a_stream_asks_for_more_when_its_window_takes_all(network):
