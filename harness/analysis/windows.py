@@ -48,9 +48,10 @@ def faults(source: Source) -> pd.DataFrame:
         phases = [row for row in (apply, undo, *parts) if row]
         from_s = _number(apply, "applied_s", fault.apply_s)
         to_s = _number(undo, "applied_s", fault.undo_s) if undone else _mended_at(fault, source.plan.faults)
+        at_once = fault.verb in MENDING or (fault.verb == "arrive" and not undone)
         records.append({
             "fault": fault.name, "verb": fault.verb, "label": fault.label, "from_s": from_s,
-            "to_s": from_s if fault.verb in MENDING or (fault.verb == "arrive" and not undone) else to_s, "planned_from_s": fault.apply_s,
+            "to_s": from_s if at_once else to_s, "planned_from_s": fault.apply_s,
             "planned_to_s": math.nan if fault.undo_s is None else fault.undo_s,
             "confirmed_s": _number(apply, "confirmed_s"), "undo_confirmed_s": _number(undo, "confirmed_s"),
             "late_ms": max((_number(row, "late_ms", 0.0) for row in phases), default=math.nan),

@@ -109,8 +109,8 @@ class FaultEntry(When):
     """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
 
     VERBS: ClassVar[tuple[str, ...]] = (
-        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "outage", "crash", "stop", "pause", "resume",
-        "restart", "churn", "arrive",
+        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "outage", "crash", "stop",
+        "pause", "resume", "restart", "churn", "arrive",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
     link_up: Selector | None = Field(None, description="links that were down")
