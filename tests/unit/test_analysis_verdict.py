@@ -140,6 +140,18 @@ def test_doubts(tmp_path: Path, change: Callable[[Run], None], verdict: str, rea
     assert found.exit_status == (UNDECIDED if verdict == "INVALID" else PASSED)
 
 
+@pytest.mark.parametrize(("full", "verdict"), [(0, "INVALID"), (5, "VALID"), (9, "VALID")])
+def test_probes_lost_in_full_queues_are_explained_by_their_count(tmp_path: Path, full: int, verdict: str) -> None:
+    run = tiny()
+    during = next(probe for probe in run.probes if probe["phase"] == "during")
+    run.probes += [{**during, "received_ns": None} for _ in range(6)]
+    run.manifest["statistics"]["shaping"] = {"queue_full": full}
+    found = _judge(run, tmp_path)
+    (check,) = [check for check in found.checks if check.name == "loss_during"]
+    assert check.level == verdict, check.text
+    assert ("in full queues" in check.text) == (full > 0)
+
+
 def test_a_late_network_during_the_run_is_a_doubt_and_too_quick_a_one_a_proof(tmp_path: Path) -> None:
     for delay_ms, expected in ((80.0, "SUSPECT"), (2.0, "INVALID")):
         run = tiny()
