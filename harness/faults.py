@@ -72,7 +72,33 @@ class StartPeer:
     kind: Literal["start_peer"] = "start_peer"
 
 
-Action = SetLink | Shape | Block | Unblock | Signal | StartPeer
+@dataclass(frozen=True)
+class Route:
+    """A route; with `via` None the destination is on the link itself. `via` is always taken as on-link."""
+
+    destination: str  # CIDR, "0.0.0.0/0" for the default route
+    interface: str
+    via: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeRoutes:
+    """All routes of one node."""
+
+    node: str
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True)
+class SetRoutes:
+    """Give nodes these routes, which avoid the links that are `down`; nodes not named get those of the plan."""
+
+    down: tuple[str, ...] = ()
+    tables: tuple[NodeRoutes, ...] = ()
+    kind: Literal["set_routes"] = "set_routes"
+
+
+Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes
 
 
 # ---- checks ----

@@ -198,6 +198,22 @@ def path(topology: Topology, source: str, target: str, down: Collection[str] = (
     return Routes(topology, down).path(source, target)
 
 
+def path_around(planned: Routes, now: Routes, source: str, target: str) -> list[Step] | None:
+    """The links crossed when every node goes by `now`, and by `planned` where `now` leads nowhere; None without a way.
+
+    No loops: all nodes that reach the target by `now` are one part, the others go straight towards that part.
+    """
+    steps: list[Step] = []
+    at = source
+    while at != target:
+        hop = now.hop(at, target) or planned.hop(at, target)
+        if hop is None:
+            return None
+        steps += hop.steps
+        at = hop.neighbour
+    return steps
+
+
 def length_ns(steps: Collection[Step]) -> int:
     """The length by which ways are compared: whole nanoseconds, for sums of floats depend on their order."""
     return sum(round((link.ab if forward else link.ba).delay_ms * 1e6) + PER_HOP_NS for link, forward in steps)

@@ -69,7 +69,9 @@ def disturbed(source: Source, book: Book, underlay: Underlay, start: str, end: s
     return [
         _window(fault, source.end_s)
         for fault in source.plan.faults
-        if any(_touches(action, links, start, end, book) for action in fault.apply)
+        if any(
+            underlay.moves(action, start, end) or _touches(action, links, start, end, book) for action in fault.apply
+        )
     ]
 
 

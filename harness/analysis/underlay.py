@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+from harness.faults import Action, SetRoutes
 from harness.plan.model import Plan
 from topologies.model import Impairment, Link, Node, Topology, TopologyError
-from topologies.paths import Routes
+from topologies.paths import Routes, path_around
 
 
 class Crossing(NamedTuple):
@@ -23,6 +24,7 @@ class Underlay:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._paths: dict[tuple[str, str], tuple[Crossing, ...]] = {}
 
     @cached_property
@@ -52,6 +54,14 @@ class Underlay:
         return tuple(
             Crossing(link.name, "ab" if forward else "ba", link.ab if forward else link.ba) for link, forward in steps
         )
+
+    def moves(self, action: Action, source: str, target: str) -> bool:
+        """Whether packets between two nodes take other links after this change of routes."""
+        if not isinstance(action, SetRoutes) or source == target:
+            return False
+        now = self._around.setdefault(action.down, Routes(self.topology, action.down))
+        steps = path_around(self._routes, now, source, target)
+        return [link.name for link, _ in steps or ()] != [crossing.link for crossing in self.path(source, target)]
 
     def delay_ms(self, source: str, target: str) -> float:
         """The planned one-way delay."""

@@ -20,7 +20,7 @@ from harness.emulation.prober import Prober
 from harness.emulation.processes import Processes
 from harness.engine import Notice, Say
 from harness.errors import EnvironmentUnfit
-from harness.faults import Action, Block, SetLink, Shape, Signal, StartPeer, Unblock
+from harness.faults import Action, Block, SetLink, SetRoutes, Shape, Signal, StartPeer, Unblock
 from harness.plan.model import Plan
 from harness.records import RunDir
 
@@ -137,6 +137,8 @@ class MininetEngine:
                 self.network.set_link(action)
             elif isinstance(action, Shape):
                 self.network.shape(action)
+            elif isinstance(action, SetRoutes):
+                self.network.set_routes(action)
             elif isinstance(action, Signal):
                 self.processes.signal(action.peer, signal.Signals[f"SIG{action.signal}"])
             elif isinstance(action, StartPeer):

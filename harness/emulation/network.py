@@ -17,8 +17,8 @@ from harness.emulation.shaping.choose import choose
 from harness.emulation.switches import switches_of
 from harness.emulation.wires import PLACE, Way, Wires
 from harness.errors import EmulationError
-from harness.faults import SetLink, Shape
-from harness.plan.model import Plan
+from harness.faults import SetLink, SetRoutes, Shape
+from harness.plan.model import NodePlan, Plan
 from topologies.model import Impairment
 
 CARRIER_TIMEOUT_S = 10.0
@@ -42,6 +42,7 @@ class Network:
         self.unplugged: set[str] = set()  # links that were down at some time: what they dropped was meant to be
         self.seconds: dict[str, float] = {}
         self.built = False
+        self._rerouted: dict[str, NodePlan] = {}  # nodes whose routes are not those of the plan
 
     def build(self, say: Say) -> None:
         """Raises EmulationError, EnvironmentUnfit."""
@@ -100,7 +101,9 @@ class Network:
         assert self.shaper is not None
         wrong += self.shaper.differences() + self.switches.differences()
         for node in self.routed:
-            wrong += nodes.differences(node, self.plan.network, self.seats, self.namespaces)
+            wrong += nodes.differences(
+                self._rerouted.get(node.name, node), self.plan.network, self.seats, self.namespaces
+            )
         return wrong
 
     def _read_back(self) -> None:
@@ -141,12 +144,23 @@ class Network:
 
     def _restore(self, name: str, interface: str) -> None:
         """Give the paths over an interface again, where the kernel had dropped them with the carrier."""
-        node, network = self.plan.node[name], self.plan.network
+        node, network = self._node(name), self.plan.network
         if node.kind == "switch" or not nodes.paths_differ(node, network, self.namespaces):
             return
         self.namespaces[name].channel.carry_out(nodes.paths(node, network, interface))
         if wrong := nodes.paths_differ(node, network, self.namespaces):
             raise EmulationError(f"{name} did not get its paths back: " + "; ".join(wrong[:SHOWN]))
+
+    def _node(self, name: str) -> NodePlan:
+        return self._rerouted.get(name, self.plan.node[name])
+
+    def set_routes(self, action: SetRoutes) -> None:
+        """Raises EmulationError."""
+        now = {table.node: replace(self.plan.node[table.node], routes=table.routes) for table in action.tables}
+        for name in {**self._rerouted, **now}:
+            before, after = self._node(name), now.get(name, self.plan.node[name])
+            self.namespaces[name].channel.carry_out(nodes.new_routes(after, before, self.plan.network))
+        self._rerouted = now
 
     def shape(self, action: Shape) -> None:
         """Raises EmulationError, EnvironmentUnfit."""

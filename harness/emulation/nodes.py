@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from harness.emulation import rtnl
@@ -65,6 +66,12 @@ def paths(node: NodePlan, network: NetworkPlan, interface: str | None = None) ->
             if interface in (None, n.interface)
         ),
     ]
+
+
+def new_routes(node: NodePlan, before: NodePlan, network: NetworkPlan) -> list[Request]:
+    """Those that the node did not have before; each takes the place of the one to the same destination."""
+    changed = tuple(route for route in node.routes if route not in before.routes)
+    return paths(replace(node, routes=changed, neighbours=()), network)
 
 
 def disable_offloads(node: NodePlan, namespaces: Namespaces) -> None:

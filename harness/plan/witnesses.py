@@ -154,7 +154,13 @@ def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple
         if isinstance(check, PathCheck):  # whether routes of that moment are whole is known by who changes them
             others = [other for other in others if other.verb != "reroute"]
         active = [o for o in others if o.apply_s <= moment + SETTLE_S and (o.undo_s is None or moment < o.undo_s)]
-        return not any(witnesses.touched(check.source, check.target, a) for other in active for a in other.apply)
+        done = [action for other in active for action in other.apply]
+        if fault.verb == "reroute":  # its checks know what is down, but not what is degraded on the way
+            return not any(
+                isinstance(a, Shape) or (isinstance(a, Block) and witnesses.touched(check.source, check.target, a))
+                for a in done
+            )
+        return not any(witnesses.touched(check.source, check.target, action) for action in done)
 
     return tuple(
         replace(
