@@ -13,7 +13,7 @@ import networkx as nx
 
 from topologies import checks, graphs, matrix
 from topologies.build import Builder, Shape, hosts_of, realise
-from topologies.geography import great_circle_km
+from topologies.geography import great_circle_km, propagation_ms
 from topologies.model import HOST, ROUTER, Topology, TopologyError
 
 DATA = Path(__file__).parent / "data"
@@ -75,7 +75,12 @@ def graphml(shape: Shape, rng: random.Random, *, path: str, hosts_per_node: int 
     `hosts_per_node`: 0 = the nodes are hosts; n = the nodes are routers with n hosts each.
     """
     checks.whole("graphml", "hosts_per_node", hosts_per_node, 0)
-    drawn = _read_graphml(find("graphml", path))
+    return of_map(shape, find("graphml", path), hosts_per_node)
+
+
+def of_map(shape: Shape, path: Path, hosts_per_node: int, detour: float | None = None) -> Topology:
+    """See `graphml`; with `detour` links have the delay of light in a fibre so much longer than the straight line."""
+    drawn = _read_graphml(path)
     names = _names(drawn)
     parts = sorted(nx.connected_components(drawn), key=len, reverse=True)
     unconnected = set().union(*parts[1:])
@@ -88,7 +93,9 @@ def graphml(shape: Shape, rng: random.Random, *, path: str, hosts_per_node: int 
     for a, b in drawn.edges():
         here, there = _position(drawn, a), _position(drawn, b)
         distance_km = great_circle_km(here, there) if here and there else None
-        build.join(names[a], names[b], distance_km=distance_km)
+        delay_ms = propagation_ms(distance_km, detour) if detour is not None and distance_km is not None else None
+        delays_ms = None if delay_ms is None else (delay_ms, delay_ms)
+        build.join(names[a], names[b], distance_km=distance_km, delays_ms=delays_ms)
     for node, name in names.items():
         labels = [name, *(["unconnected"] if node in unconnected else [])]
         build.hosts_at(name, hosts_of(name, hosts_per_node), *labels)

@@ -6,7 +6,7 @@ Every generator is `(shape, rng, *, parameters) -> Topology`: `shape` says how g
 
 from __future__ import annotations
 
-from topologies import basic, maps, meshes
+from topologies import basic, internet, maps, meshes, places
 from topologies.build import Generator
 
 GENERATORS: dict[str, Generator] = {
@@ -25,5 +25,8 @@ GENERATORS: dict[str, Generator] = {
     "barabasi_albert": meshes.barabasi_albert,
     "waxman": maps.waxman,
     "graphml": maps.graphml,
+    "arpanet": places.arpanet,
+    "transatlantic": places.transatlantic,
+    "transit_stub": internet.transit_stub,
     "latency_matrix": maps.latency_matrix,
 }
