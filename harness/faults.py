@@ -98,7 +98,28 @@ class SetRoutes:
     kind: Literal["set_routes"] = "set_routes"
 
 
-Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes
+@dataclass(frozen=True)
+class Flood:
+    """Send UDP packets from one host to another (port 9, discard) at a rate, until `EndFlood`."""
+
+    flood: str
+    source: str
+    target: str
+    rate_mbit: float
+    kind: Literal["flood"] = "flood"
+
+
+@dataclass(frozen=True)
+class EndFlood:
+    """Stop the `Flood` of that name."""
+
+    flood: str
+    kind: Literal["end_flood"] = "end_flood"
+
+
+Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood
+FLOOD_PORT = 9  # RFC 863
+FLOOD_BYTES = 1000  # of each packet's payload
 
 
 # ---- checks ----
@@ -127,10 +148,13 @@ class DelayCheck:
 
 @dataclass(frozen=True)
 class PeerCheck:
-    """The peer's process must have ended (`gone`), be stopped by a signal (`paused`), or be ready (`running`)."""
+    """The peer's process must have ended (`gone`), be stopped by a signal (`paused`), or be ready (`running`).
+
+    A flood's name stands for what sends it, which must be there (`alive`) or not (`gone`).
+    """
 
     peer: str
-    expect: Literal["gone", "paused", "running"]
+    expect: Literal["gone", "paused", "running", "alive"]
     kind: Literal["peer"] = "peer"
 
 

@@ -104,7 +104,8 @@ class Trial:
 
     def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
         state = engine.state(check.peer)
-        fine = check.peer in ready and state == "running" if check.expect == "running" else state == check.expect
+        wanted = "running" if check.expect == "alive" else check.expect
+        fine = state == wanted and (check.expect != "running" or check.peer in ready)
         deadline = READY_DEADLINE_S if check.expect == "running" else STATE_DEADLINE_S
         if fine:
             proof.decide(True, now, check.expect)

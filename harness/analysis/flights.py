@@ -13,7 +13,7 @@ from harness.analysis.book import Book
 from harness.analysis.rows import rows
 from harness.analysis.source import Source
 from harness.analysis.underlay import Underlay
-from harness.faults import Action, Block, Fault, SetLink, Shape
+from harness.faults import Action, Block, Fault, Flood, SetLink, Shape
 
 LEAST = 20  # packets of a path below which a median says little
 SETTLE_S = (0.5, 2.5)  # left out before and after a fault: packets under way, queues and shapes settling
@@ -70,7 +70,8 @@ def disturbed(source: Source, book: Book, underlay: Underlay, start: str, end: s
         _window(fault, source.end_s)
         for fault in source.plan.faults
         if any(
-            underlay.moves(action, start, end) or _touches(action, links, start, end, book) for action in fault.apply
+            underlay.moves(action, start, end) or _touches(action, links, start, end, book, underlay)
+            for action in fault.apply
         )
     ]
 
@@ -79,7 +80,10 @@ def _window(fault: Fault, end_s: float) -> tuple[float, float]:
     return fault.apply_s - SETTLE_S[0], (end_s if fault.undo_s is None else fault.undo_s) + SETTLE_S[1]
 
 
-def _touches(action: Action, links: dict[str, str], start: str, end: str, book: Book) -> bool:
+def _touches(action: Action, links: dict[str, str], start: str, end: str, book: Book, underlay: Underlay) -> bool:
+    if isinstance(action, Flood):
+        flooded = {(crossing.link, crossing.direction) for crossing in underlay.path(action.source, action.target)}
+        return not flooded.isdisjoint(links.items())
     if isinstance(action, SetLink):
         return action.link in links
     if isinstance(action, Shape):

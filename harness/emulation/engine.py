@@ -7,9 +7,11 @@ import resource
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import capture
@@ -18,9 +20,22 @@ from harness.emulation.blocks import Blocks
 from harness.emulation.network import Network
 from harness.emulation.prober import Prober
 from harness.emulation.processes import Processes
-from harness.engine import Notice, Say
-from harness.errors import EnvironmentUnfit
-from harness.faults import Action, Block, SetLink, SetRoutes, Shape, Signal, StartPeer, Unblock
+from harness.engine import Notice, ProbeArrival, Say
+from harness.errors import EmulationError, EnvironmentUnfit
+from harness.faults import (
+    FLOOD_BYTES,
+    FLOOD_PORT,
+    Action,
+    Block,
+    EndFlood,
+    Flood,
+    SetLink,
+    SetRoutes,
+    Shape,
+    Signal,
+    StartPeer,
+    Unblock,
+)
 from harness.plan.model import Plan
 from harness.records import RunDir
 
@@ -28,6 +43,7 @@ if TYPE_CHECKING:
     from harness.emulation.net import Net
 
 GRACE_S = 2.0  # between TERM and KILL at the end of a run
+UDP_OVERHEAD_BYTES = 42  # Ethernet 14, IPv4 20, UDP 8
 DESCRIPTORS = 256  # besides those of peers and nodes
 
 
@@ -44,6 +60,7 @@ class MininetEngine:
         self.epoll = select.epoll()
         self.processes = Processes(run_dir, self.epoll, spawned)
         self._starts: dict[str, int] = {}  # how often each peer was started again
+        self._floods: set[str] = set()  # all that there ever were
         self.network = Network(plan)
         self.blocks = Blocks(self.network.namespaces)
         self.prober = Prober(plan, self.network.namespaces, self.epoll)
@@ -143,6 +160,24 @@ class MininetEngine:
                 self.processes.signal(action.peer, signal.Signals[f"SIG{action.signal}"])
             elif isinstance(action, StartPeer):
                 self.start([action.peer], action.disk)
+            elif isinstance(action, Flood):
+                self._flood(action)
+            elif isinstance(action, EndFlood):
+                self._end_flood(action)
+
+    def _flood(self, flood: Flood) -> None:
+        address = self.plan.node[flood.target].address
+        per_second = flood.rate_mbit * 125e3 / (FLOOD_BYTES + UDP_OVERHEAD_BYTES)
+        arguments = [str(address), str(FLOOD_PORT), str(FLOOD_BYTES), repr(per_second)]
+        program = [sys.executable, "-I", str(Path(__file__).with_name("flood.py")), *arguments]
+        namespace = self.network.namespaces[flood.source].descriptor
+        self.processes.start(flood.flood, flood.source, namespace, {"program": program}, "lost")
+        self._floods.add(flood.flood)
+
+    def _end_flood(self, action: EndFlood) -> None:
+        if action.flood not in self.processes.running:
+            raise EmulationError(f"flood {action.flood} had ended by itself; see logs/{action.flood}.log")
+        self.processes.signal(action.flood, signal.SIGKILL)
 
     def probe(self, source: str, target: str, token: int) -> None:
         self.prober.send(source, target, token)
@@ -157,6 +192,8 @@ class MininetEngine:
             if select.select([self.epoll], [], [], timeout)[0]:
                 self._take_up()
             notices, self.processes.notices = self.processes.notices, []
+            if self._floods:  # no peers: nobody waits for their words or their end
+                notices = [n for n in notices if isinstance(n, ProbeArrival) or n.peer not in self._floods]
             if notices or time.monotonic() >= until:
                 return notices
 

@@ -81,6 +81,8 @@ class MemoryEngine:
 
     def state(self, peer: str) -> str:
         target = self.peers.get(peer)
+        if peer in self.network.floods:
+            return "running"
         if target is None or not target.alive:
             return "gone"
         return "paused" if target.paused else "running"

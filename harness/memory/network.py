@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from harness.errors import EmulationError
-from harness.faults import Block, Direction, SetLink, SetRoutes, Shape, Unblock
+from harness.faults import FLOOD_BYTES, Block, Direction, EndFlood, Flood, SetLink, SetRoutes, Shape, Unblock
 from harness.memory.clock import Clock
 from harness.plan.model import Plan
 from harness.plan.seeds import stream
@@ -96,6 +96,7 @@ class Network:
             self.ways[link.name, "ba"] = Way(link.ba, stream(plan.seed, "memory", link.name, "ba"))
         self.host_of = {node.address: node.name for node in plan.nodes if node.address}
         self.address_of = {node.name: node.address for node in plan.nodes if node.address}
+        self.floods: dict[str, Flood] = {}
         self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def send(
@@ -141,13 +142,19 @@ class Network:
         one, other = self.address_of[source], self.address_of[target]
         return any(one in sources and other in targets for sources, targets in self._blocks.values())
 
-    def apply(self, action: SetLink | Shape | Block | Unblock | SetRoutes) -> None:
+    def apply(self, action: SetLink | Shape | Block | Unblock | SetRoutes | Flood | EndFlood) -> None:
         """Raises EmulationError for an unknown link or rule."""
         if isinstance(action, Block):
             self._blocks[action.rule] = (frozenset(action.sources), frozenset(action.destinations))
         elif isinstance(action, Unblock):
             if self._blocks.pop(action.rule, None) is None:
                 raise EmulationError(f"there is no block {action.rule!r} to take back")
+        elif isinstance(action, Flood):
+            self.floods[action.flood] = action
+            self._flood(action)
+        elif isinstance(action, EndFlood):
+            if self.floods.pop(action.flood, None) is None:
+                raise EmulationError(f"there is no flood {action.flood!r} to stop")
         elif isinstance(action, SetLink):
             for direction in ("ab", "ba"):
                 self._way(action.link, direction).up = action.up
@@ -156,6 +163,14 @@ class Network:
             self._paths.clear()
         else:
             self._way(action.link, action.direction).impairment = action.impairment
+
+    def _flood(self, flood: Flood) -> None:
+        """Send a packet, and the next when this one's time at the rate is over."""
+        if self.floods.get(flood.flood) is not flood:
+            return
+        size = FLOOD_BYTES + WIRE_OVERHEAD_BYTES["udp"]
+        self.send(flood.source, flood.target, size, _nothing)
+        self.clock.after(size * 8e-6 / flood.rate_mbit, lambda: self._flood(flood))
 
     def _way(self, link: str, direction: Direction) -> Way:
         if (link, direction) not in self.ways:
@@ -169,6 +184,10 @@ class Network:
             "lost_as_planned": sum(way.lost for way in ways),
             "dropped": sum(way.dropped for way in ways),
         }
+
+
+def _nothing() -> None:
+    """A flood's packet arrives: nobody listens."""
 
 
 def topology_of(plan: Plan) -> Topology:

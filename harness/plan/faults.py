@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from harness.faults import Fault, PeerCheck, StartPeer
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
+from harness.plan.effects import Effect, ended, some
 from harness.plan.model import PeerPlan
 from harness.plan.occurrences import (
     SHORTEST_STAY_S,
@@ -24,7 +25,7 @@ from harness.plan.occurrences import (
 )
 from harness.plan.selectors import Universe
 from harness.plan.universes import link_universe, peer_universe
-from harness.plan.verbs import Effect, Verbs, ended, some
+from harness.plan.verbs import Verbs
 from harness.plan.witnesses import Witnesses
 from harness.spec.faults import Churn
 from harness.spec.load import Document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import SpecError
@@ -13,6 +13,8 @@ from harness.faults import (
     Block,
     Check,
     DelayCheck,
+    EndFlood,
+    Flood,
     PathCheck,
     PeerCheck,
     SetLink,
@@ -22,6 +24,7 @@ from harness.faults import (
     Unblock,
 )
 from harness.plan.claims import Claims
+from harness.plan.effects import Effect, ended, some
 from harness.plan.links import drawn, with_queue
 from harness.plan.model import PeerPlan
 from harness.plan.seeds import stream
@@ -29,22 +32,11 @@ from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.shapes import Cut, isolation, shape_of
 from harness.plan.shapes import Shape as Division
 from harness.plan.witnesses import Witnesses
-from harness.spec.faults import Cap, Degrade, FaultEntry, Partition, PeerTarget, Revival
+from harness.spec.faults import Cap, Degrade, FaultEntry, Overload, Partition, PeerTarget, Revival
 from harness.spec.load import Document
 from topologies.model import Impairment, Link, Topology
 
 MAX_LINK_CHECKS = 8  # links (or ways of a cut) probed for one fault; each costs a few packets in each direction
-
-
-@dataclass
-class Effect:
-    """What a verb amounts to, before it is named and dated."""
-
-    label: str
-    apply: list[Action]
-    undo: list[Action] = field(default_factory=list)
-    apply_checks: list[Check] = field(default_factory=list)
-    undo_checks: list[Check] = field(default_factory=list)
 
 
 class Verbs:
@@ -196,6 +188,25 @@ class Verbs:
             raise self.fail(message, "direction")
         return [(match[1], match[2])]
 
+    def _overload(self, spec: Overload) -> Effect:
+        (victim, *others) = self.select([spec.to], self.hosts, "to")
+        if others:
+            raise self.fail(f"{spec.to!r} are {1 + len(others)} hosts; an overload has one victim", "to")
+        senders = [host for host in self.select(spec.from_, self.hosts, "from") if host != victim]
+        effect = Effect(f"{victim} overloaded by {some(senders)}", [])
+        for number, host in enumerate(senders, 1):
+            rate = spec.rate.draw(self.rng)
+            if rate <= 0:
+                raise self.fail("a rate of 0 overloads nobody", "rate")
+            name = f"flood-{self.name}-{number}"
+            effect.apply.append(Flood(name, host, victim, rate))
+            effect.undo.append(EndFlood(name))
+            effect.apply_checks.append(PeerCheck(name, "alive"))
+            effect.undo_checks.append(PeerCheck(name, "gone"))
+        if not senders:
+            raise self.fail("nobody but the victim itself would send", "from")
+        return effect
+
     # ---- peers and hosts ----
 
     def _targets(self, spec: PeerTarget) -> tuple[list[str], list[str]]:
@@ -273,17 +284,3 @@ class Verbs:
         apply += [StartPeer(peer, spec.disk) for peer in peers]
         checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
         return Effect(f"{some(hosts or peers)} restarted", apply, [], checks)
-
-
-def ended(peers: Sequence[str], signal: Any, disk: Any, label: str) -> Effect:
-    """Peers end by a signal, and are started again when that is undone."""
-    return Effect(
-        label,
-        [Signal(peer, signal) for peer in peers], [StartPeer(peer, disk) for peer in peers],
-        [PeerCheck(peer, "gone") for peer in peers], [PeerCheck(peer, "running") for peer in peers],
-    )  # fmt: skip
-
-
-def some(names: Sequence[str]) -> str:
-    """A few names for a label."""
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} ({', '.join(names[:2])}, ...)"

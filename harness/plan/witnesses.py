@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from harness.faults import Action, Block, Check, Fault, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
+from harness.faults import Action, Block, Check, Fault, Flood, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
 from topologies.paths import Routes, path_around
@@ -125,6 +125,9 @@ class Witnesses:
             return path_around(self.routes, now, source, target) != path_around(
                 self.routes, self.routes, source, target
             )
+        if isinstance(action, Flood):  # a queue is shared by all that cross the link in its direction
+            flooded = {(link.name, forward) for link, forward in self.path(action.source, action.target) or ()}
+            return any((link.name, forward) in flooded for link, forward in self.routes.path(source, target))
         return False
 
     def disturbed(self, source: str, target: str, faults: Sequence[Fault]) -> tuple[Window, ...]:

@@ -105,11 +105,19 @@ class Cap(Strict):
     rate: RateDraw
 
 
+class Overload(Strict):
+    """Hosts that send a victim more than it can take: UDP packets at a rate each."""
+
+    from_: Selector = Field(alias="from")
+    to: str = Field(description="one host")
+    rate: RateDraw = Field(description="of each sender, headers included")
+
+
 class FaultEntry(When):
     """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
 
     VERBS: ClassVar[tuple[str, ...]] = (
-        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "outage", "crash", "stop",
+        "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "overload", "outage", "crash", "stop",
         "pause", "resume", "restart", "churn", "arrive",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
@@ -119,6 +127,7 @@ class FaultEntry(When):
     partition: Partition | None = Field(None, description="groups of hosts that cannot reach each other, or a shape")
     degrade: Degrade | None = Field(None, description="links with more delay, loss, ... than before")
     cap: Cap | None = Field(None, description="hosts whose links carry no more than a rate")
+    overload: Overload | None = Field(None, description="a flood of packets from some hosts to one")
     outage: Selector | None = Field(None, description="a region: its hosts crash, with their peers and links")
     crash: Revival | None = Field(None, description="peers (or hosts) that end at once, by SIGKILL")
     stop: Revival | None = Field(None, description="peers (or hosts) that end in order, by SIGTERM")

@@ -14,7 +14,7 @@ from harness.emulation import nodes
 from harness.emulation.engine import MininetEngine
 from harness.engine import PeerEvent, PeerExit
 from harness.errors import EmulationError
-from harness.faults import Block, SetLink, Signal, StartPeer, Unblock
+from harness.faults import FLOOD_PORT, Block, EndFlood, Flood, SetLink, Signal, StartPeer, Unblock
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
 from harness.records import RunDir, read_json, read_lines
@@ -208,3 +208,30 @@ def test_churn_confirms_each_change_and_leaves_nothing(run_inside: Run, tmp_path
     found = run_inside(churned, str(tmp_path))
     assert found.pop("changes") == found.pop("journal") > 20
     assert found == {"end": "finished", "error": None, "wrong": [], "descriptors": 0, "processes": 0}
+
+
+def flooded() -> dict[str, Any]:
+    """Packets of a flood as its victim hears them."""
+    with running(star(2, FAST)) as engine:
+        train = Train(engine, "h1", "h2", port=FLOOD_PORT)
+        begin = engine.now()
+        engine.apply([Flood("flood-f1-1", "h1", "h2", 1.0)])
+        while len(train.arrived) < 60 and engine.now() < begin + 10:
+            train.receive(engine.now() + 0.05)
+        took = engine.now() - begin
+        notices = engine.wait(engine.now())
+        found = {"heard": len(train.arrived) >= 60, "state": engine.state("flood-f1-1"), "notices": len(notices)}
+        engine.apply([EndFlood("flood-f1-1")])
+        engine.wait(engine.now() + 0.2)
+        found["after"] = engine.state("flood-f1-1")
+        found["again"] = _refusal(lambda: engine.apply([EndFlood("flood-f1-1")]))
+        train.close()
+        # 1042 bytes on the wire at 1 Mbit/s are 8.3 ms; it catches up with 0.1 s, 12 packets, at most
+        return found | {"not too fast": took > (60 - 13) * 8.336e-3, "size": train.arrived[0].size}
+
+
+def test_a_flood_reaches_its_victim_until_it_is_ended(run_inside: Run) -> None:
+    assert run_inside(flooded) == {
+        "heard": True, "state": "running", "notices": 0, "after": "gone", "not too fast": True, "size": 1000,
+        "again": "flood flood-f1-1 had ended by itself; see logs/flood-f1-1.log",
+    }  # fmt: skip

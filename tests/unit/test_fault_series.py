@@ -161,6 +161,17 @@ def test_a_change_that_does_not_take_effect_makes_its_series_wrong(tmp_path):
     assert "1 changes, 1 not confirmed; f1.1 flooding-west1 crashed" in table["detail"][0]
 
 
+def test_an_overload_is_confirmed_and_hurts_its_victim(tmp_path):
+    line = "{overload: {from: east, to: west1, rate: 10 Mbit/s}, from: 5 s, to: 6 s}"
+    run_dir, engine = run(tmp_path, plan_of(tmp_path, with_faults(line)))
+    table = fault_table(read(run_dir))
+    assert table["ok"].tolist() == [True]
+    assert table["checks"].tolist() == [4]
+    # 20 Mbit/s for a second into 10 Mbit/s: half is too much, but for what the queue takes (125 kB are 120 packets)
+    dropped = engine.network.ways["west1-west", "ba"].dropped
+    assert dropped == pytest.approx(10e6 / 8 / 1042 - 120, rel=0.1)
+
+
 def test_a_change_a_second_among_a_hundred_peers_leaks_nothing(tmp_path):
     plan = plan_of(tmp_path, HUNDRED)
     open_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208

@@ -6,7 +6,7 @@ import pytest
 from specs import SMALL, plan_of
 
 from harness.errors import SpecError
-from harness.faults import Block, PathCheck, SetLink, Shape, Signal, StartPeer
+from harness.faults import Block, EndFlood, Flood, PathCheck, PeerCheck, SetLink, Shape, Signal, StartPeer
 from harness.plan.shapes import shape_of
 
 HOSTS = tuple(f"h{number}" for number in range(1, 8))
@@ -92,6 +92,19 @@ def test_a_cap_slows_both_directions_of_a_host(tmp_path):
     assert fault.label == "west1 capped"
 
 
+def test_an_overload_is_a_flood_from_each_sender(tmp_path):
+    fault = faults_of(tmp_path, "{overload: {from: east, to: west1, rate: 20 Mbit/s}, from: 5 s, to: 9 s}")["f1"]
+    assert fault.apply == (
+        Flood("flood-f1-1", "east1", "west1", 20.0), Flood("flood-f1-2", "east2", "west1", 20.0)
+    )  # fmt: skip
+    assert fault.undo == (EndFlood("flood-f1-1"), EndFlood("flood-f1-2"))
+    assert fault.apply_checks == (PeerCheck("flood-f1-1", "alive"), PeerCheck("flood-f1-2", "alive"))
+    plan = plan_of(tmp_path, with_faults("{overload: {from: east1, to: west1, rate: 20 Mbit/s}, from: 5 s, to: 9 s}"))
+    disturbed = {(p.source, p.target): p.disturbed for p in plan.probes}
+    assert disturbed["east1", "west1"] == ((5.0, 11.5),)  # its queues are full; 2.5 s to settle
+    assert disturbed["west1", "east1"] == ()
+
+
 def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
     faults = faults_of(
         tmp_path,
@@ -132,6 +145,8 @@ def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
         (["{partition: {shape: half}, at: 3 s}"], "halves"),
         (["{partition: {shape: ring_of_majorities, of: west}, at: 3 s}"], "needs at least 4 hosts, found 3"),
         (["{partition: {shape: halves, groups: {w: west, e: east}}, at: 3 s}"], "either 'groups' or 'shape'"),
+        (["{overload: {from: west1, to: west1, rate: 1 Mbit/s}, at: 3 s}"], "nobody but the victim"),
+        (["{overload: {from: west1, to: east, rate: 1 Mbit/s}, at: 3 s}"], "'east' are 2 hosts"),
         (["{isolate: nowhere, at: 3 s}"], "no host 'nowhere'"),
     ],
 )  # fmt: skip

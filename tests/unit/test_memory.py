@@ -6,7 +6,7 @@ import pytest
 from specs import plan_of
 
 from harness.errors import EmulationError
-from harness.faults import Block, SetLink, Unblock
+from harness.faults import Block, EndFlood, Flood, SetLink, Unblock
 from harness.memory import MemoryEngine
 from harness.memory.clock import Clock
 from harness.memory.network import Network, Way
@@ -101,6 +101,21 @@ def test_block_is_one_way(network):
     assert arrivals(network) != [None]
     with pytest.raises(EmulationError, match="no block 'f1-1'"):
         network.apply(Unblock("f1-1"))
+
+
+def test_a_flood_sends_at_its_rate_until_its_end(network):
+    line = network.ways["h1-center", "ab"]
+    network.apply(Flood("flood-f1-1", "h1", "h2", 0.5))  # 1042 bytes on the wire are 16.67 ms at 0.5 Mbit/s
+    while network.clock.next_event < 1.0:
+        network.clock.step()
+    assert line.packets == 60
+    assert line.dropped == 0  # the link carries twice as much
+    network.apply(EndFlood("flood-f1-1"))
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    assert line.packets == 60
+    with pytest.raises(EmulationError, match="no flood 'flood-f1-1'"):
+        network.apply(EndFlood("flood-f1-1"))
 
 
 def test_streams_repair_losses_in_order(network):
