@@ -23,6 +23,8 @@ from harness.spec import load_spec
 from harness.spec.effective import effective_text
 from harness.spec.load import Document
 
+LOAD_AFTER_S = 8.0  # on the real clock: when the network is built and its peers have started
+
 
 def planned(arguments: Namespace) -> tuple[Plan, str]:
     """The plan of the spec named on the command line, and the text of the effective spec. Raises SpecError."""
@@ -152,14 +154,28 @@ def _engine(plan: Plan, run_dir: RunDir, arguments: Namespace, clock: str, displ
     elif clock == "virtual":
         from harness.virtual.launch import run_virtual
 
-        # The guest has a processor of its own, and its clock does not mind: load what reports need meanwhile.
-        threading.Thread(target=importlib.import_module, args=["harness.report.make"], daemon=True).start()
+        _load_ahead(0.0)  # the guest has a processor of its own, and its clock does not mind
         options = {"memory": arguments.memory, "build_kernel": arguments.build_kernel}
         run_virtual(plan, run_dir, display, **options)
     else:
         from harness.emulation.launch import run_emulated
 
+        _load_ahead(LOAD_AFTER_S)
         run_emulated(run_dir, display)
+
+
+def _load_ahead(after_s: float) -> None:
+    """Load what reports need while the run goes on, with what processors have to spare: it takes some seconds."""
+
+    def load() -> None:
+        os.setpriority(
+            os.PRIO_PROCESS, threading.get_native_id(), 19
+        )  # of this thread alone (man 2 setpriority, NOTES)
+        importlib.import_module("harness.report.make")
+
+    timer = threading.Timer(after_s, load)
+    timer.daemon = True
+    timer.start()
 
 
 def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:
