@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.analysis import content_metrics as content
-from harness.analysis import eclipse
+from harness.analysis import eclipse, recovery
 from harness.analysis import structure_metrics as structure
 from harness.analysis.statistics import gini
 
@@ -187,6 +187,8 @@ METRICS: dict[str, Metric] = {
     "load_max_share": load_max_share,
     "availability": availability,
     "malformed": malformed,
+    "recovery_s": recovery.recovery_s,
+    "items_lost": recovery.items_lost,
     "components": components,
     "largest_component_share": largest_component_share,
     "downloads": content.downloads,
