@@ -38,4 +38,4 @@ def _window(data: Dataset, window: Window) -> dict[str, Any]:
 
 
 def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 6)
+    return round(value, 6) if math.isfinite(value) else None
