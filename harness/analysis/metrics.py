@@ -14,6 +14,7 @@ from harness.analysis import content_metrics as content
 from harness.analysis import eclipse, recovery
 from harness.analysis import structure_metrics as structure
 from harness.analysis.statistics import gini
+from harness.analysis.stretch import path_stretch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,6 +209,7 @@ METRICS: dict[str, Metric] = {
     "degree_gini": structure.degree_gini,
     "clustering": structure.clustering,
     "path_length_mean": structure.path_length_mean,
+    "path_stretch": path_stretch,
     "connected_after_s": structure.connected_after_s,
     "blocks": structure.blocks,
     "stale_share": structure.stale_share,
