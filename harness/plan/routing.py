@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness.faults import Action, Block, Check, DelayCheck, Fault, NodeRoutes, PathCheck, SetLink, SetRoutes
 from harness.plan.nodes import NodePlanner
-from harness.plan.witnesses import Witnesses
+from harness.plan.witnesses import SETTLE_S, Witnesses
 from topologies.paths import Routes, path_around
 
 CHECKS = 4  # pairs of hosts that prove a change of routes
@@ -37,6 +37,7 @@ class Rerouting:
         self, faults: Sequence[Fault], nodes: NodePlanner, witnesses: Witnesses, convergence_s: float, duration_s: float
     ) -> None:
         self.nodes, self.witnesses, self.faults = nodes, witnesses, faults
+        self._last_s = duration_s - SETTLE_S  # what is probed later is not decided when the run ends
         self._states = link_states(faults)
         self._routes: dict[tuple[str, ...], Routes] = {(): nodes.routes}
         self.epochs = self._epochs(convergence_s, duration_s)
@@ -95,6 +96,8 @@ class Rerouting:
 
     def _checks(self, changed: SetRoutes, moment: float, now: SetRoutes | None = None) -> tuple[Check, ...]:
         """Pairs whose path the change moves must take as long as the new one does; with rates, must get through."""
+        if moment > self._last_s:
+            return ()
         now = changed if now is None else now
         hosts = self.witnesses.hosts
         pairs = [(one, other) for one in hosts for other in reversed(hosts) if one != other][:SEARCHED]

@@ -12,7 +12,7 @@ from harness.run import conduct
 
 RING = """\
 name: ring
-duration: 12 s
+duration: 14 s
 network: {routing: recompute, convergence: 2 s}
 topology: {generator: ring, nodes: 4, hosts_per_node: 1}
 links:
@@ -91,8 +91,14 @@ def test_each_change_has_its_own_delay(tmp_path):
 
 
 def test_a_change_after_the_end_never_comes(tmp_path):
-    plan = plan_of(tmp_path, RING.replace("from: 3 s, to: 8 s", "at: 10.5 s"))
+    plan = plan_of(tmp_path, RING.replace("from: 3 s, to: 8 s", "at: 12.5 s"))
     assert not changes(plan)
+
+
+def test_what_could_not_be_decided_any_more_is_not_asked(tmp_path):
+    (fault,) = changes(plan_of(tmp_path, RING.replace("14 s", "12 s")))
+    assert fault.apply_checks
+    assert fault.undo_checks == ()
 
 
 def test_convergence_leaves_time_to_see_the_cut(tmp_path):
