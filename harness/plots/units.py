@@ -15,7 +15,7 @@ def short(value: float) -> str:
     rank = 0
     while abs(value) >= 1000 and rank < len(PREFIXES) - 1:
         value, rank = value / 1000, rank + 1
-    digits = f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
+    digits = f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"
     return f"{digits} {PREFIXES[rank]}".strip()
 
 
