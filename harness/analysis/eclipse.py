@@ -31,6 +31,8 @@ def _shares(view: View) -> pd.DataFrame:
     """One row a victim that has outbound neighbours. Columns: bad (attackers among them), all."""
     role = {peer.name: peer.role for peer in view.data.plan.peers}
     table = view.neighbours
+    if table.empty or "victim" not in role.values():
+        return pd.DataFrame({"bad": [], "all": []})
     now = table[(table["from_s"] <= view.to_s) & (table["to_s"] >= view.to_s) & ~table["inbound"].astype(bool)]
     now = now[now["peer"].map(role) == "victim"]
     bad = now["remote_peer"].map(role) == "attacker"

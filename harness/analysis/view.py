@@ -148,9 +148,11 @@ class View:
         return self._of_overlay(self.data.peers)
 
     def _of_overlay(self, table: pd.DataFrame) -> pd.DataFrame:
-        return table if self.overlay is None else table[table["overlay"] == self.overlay]
+        return table if self.overlay is None or table.empty else table[table["overlay"] == self.overlay]
 
     def _within(self, table: pd.DataFrame, column: str) -> pd.DataFrame:
+        if table.empty:
+            return table
         last = self.to_s >= self.data.end_s  # the end of the run belongs to its last window
         inside = (table[column] >= self.from_s) & ((table[column] < self.to_s) | last)
         return table[inside]

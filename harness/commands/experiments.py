@@ -171,7 +171,8 @@ def _load_ahead(after_s: float) -> None:
         os.setpriority(
             os.PRIO_PROCESS, threading.get_native_id(), 19
         )  # of this thread alone (man 2 setpriority, NOTES)
-        importlib.import_module("harness.report.make")
+        for name in ("harness.report.make", "scipy.sparse.csgraph"):
+            importlib.import_module(name)
 
     timer = threading.Timer(after_s, load)
     timer.daemon = True

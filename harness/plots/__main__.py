@@ -1,7 +1,8 @@
 """`python -m harness.plots RUNDIR`: the helper process of `harness.plots.draw`.
 
-It loads its libraries at once, waits for one line {"names": [...], "mark": "..."} on its standard input, draws these
-figures from the tables of the run directory, and answers with {name: why not} for those it could not draw.
+It loads its libraries at once, waits for the mark of the figures on its standard input, then for the name of one figure
+after another; it draws each from the tables of the run directory and answers with a line: {} when drawn, {name: why not}
+when there is nothing to draw, {"error": ...} when it failed.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ def main() -> int:
     from harness.plots.draw import draw
     from harness.records import RunDir
 
-    line = sys.stdin.readline()
-    if not line:
+    mark = sys.stdin.readline().rstrip("\n")
+    if not mark:
         return 0  # the other side had no use for us
-    order = json.loads(line)
     try:
-        missing = draw(dataset.read(RunDir(Path(sys.argv[1]))), order["names"], order["mark"])
+        data = dataset.read(RunDir(Path(sys.argv[1])))
+        for line in sys.stdin:
+            print(json.dumps(draw(data, [line.rstrip("\n")], mark)), flush=True)
     except HarnessError as error:
-        print(error)
+        print(json.dumps({"error": str(error)}))
         return 1
-    print(json.dumps(missing))
     return 0
 
 

@@ -7,7 +7,7 @@ from harness.analysis.summary import summarise
 from harness.analysis.verdict import Verdict, judge
 from harness.engine import Say
 from harness.errors import RecordError
-from harness.plots.draw import Helper, draw_all
+from harness.plots.draw import Helper, draw_all, work
 from harness.records import RunDir, write_json
 from harness.report.page import page
 
@@ -20,10 +20,11 @@ def make(run_dir: RunDir, helper: Helper, say: Say) -> Verdict:
     verdict = judge(data)
     write_json(run_dir.verdict, verdict.to_json())
     say(f"{len(data.operations)} operations, {len(data.messages)} messages, {len(data.packets)} packets; drawing")
-    helper.begin(_mark(data, verdict))
+    figures = work()
+    helper.begin(figures, _mark(data, verdict))
     metrics = summarise(data)
     write_json(run_dir.metrics, metrics)
-    missing = draw_all(data, helper, _mark(data, verdict))
+    missing = draw_all(data, helper, figures, _mark(data, verdict))
     try:
         run_dir.report.write_text(page(data, verdict, metrics, missing))
     except OSError as error:
