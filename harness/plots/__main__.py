@@ -1,8 +1,8 @@
 """`python -m harness.plots RUNDIR`: the helper process of `harness.plots.draw`.
 
-It loads its libraries at once, waits for the mark of the figures on its standard input, then for the name of one figure
-after another; it draws each from the tables of the run directory and answers with a line: {} when drawn, {name: why not}
-when there is nothing to draw, {"error": ...} when it failed.
+It loads its libraries at once and waits for lines on its standard input: the mark of the figures, then the name of one
+figure after another. It draws each from the tables of the run directory and answers with a line: {} when drawn,
+{name: why not} when there is nothing to draw, {"error": ...} when it failed.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class Helper:
         self._feeder.start()
 
     def _feed(self, queue: deque[str], mark: str) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         try:
             self._process.stdin.write(mark + "\n")
             while (name := _next(queue)) is not None:
