@@ -12,6 +12,7 @@ MODULES = {
     "T3": "t03_rumor_mongering",
     "T4": "t04_fanout_threshold",
     "T5": "t05_push_rounds",
+    "T13": "t13_eclipse_slots",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from peers.discovery.connector import Connector
-from peers.discovery.options import BootnodeOptions, NodeOptions
+from peers.discovery.options import BootnodeOptions, NodeOptions, VictimOptions
 
 
 class Node(Connector):
@@ -32,3 +32,11 @@ class Victim(Node):
     """A node like all others, but the one that attackers are told of."""
 
     role: ClassVar[str] = "victim"
+    Options: ClassVar[type[NodeOptions]] = VictimOptions
+
+    def on_started(self) -> None:
+        if self.options.prefilled:
+            known, self.bootnodes = self.bootnodes, []
+            for age_s, address in enumerate(sorted(known, key=self.bootstrap.index, reverse=True)):
+                self.manager.add(address, address, self.now - age_s, self.now, own_word=True)
+        super().on_started()

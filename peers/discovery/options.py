@@ -53,6 +53,15 @@ class BootnodeOptions(NodeOptions):
 
 
 @dataclass
+class VictimOptions(NodeOptions):
+    """Those of a node; and a table that is full before anything happens, for who wants to know how it is drawn from."""
+
+    prefilled: bool = option(
+        False, "bootnodes are not asked but known, each by its own word, a second apart, the last one heard last"
+    )
+
+
+@dataclass
 class AttackerOptions(ConnectionOptions):
     """How hard the victim is attacked."""
 
