@@ -20,7 +20,7 @@ from peers.discovery.address_manager import AddressManager, TableOptions
 
 UNIFORM, NEWEST = "t13_eclipse_uniform.yaml", "t13_eclipse_newest.yaml"
 HONEST, HOSTILE = "topology.regions.honest", "topology.regions.hostile"
-SLOTS = "overlays.eclipse.peers.2.options.outbound"
+SLOTS = "overlays.eclipse.options.outbound"
 BAND = 0.07
 NEWEST_LEAST, NEWEST_CASE = 0.85, (100, 8, 72)  # with 72 % of the addresses, all of them fresher
 DEFENCE_BAND = 0.05
