@@ -24,7 +24,7 @@ Events of the shell itself: `listening` (address, pid), `stopped` (reason, unsen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, NamedTuple
@@ -212,6 +212,8 @@ class Core:
     # of the same overlay that are started earlier) or "role:<name>" (all peers of that role); "this or that" means the
     # first for which the overlay has peers
     bootstrap_from: ClassVar[str] = "members"
+    # options that the planner fills with addresses, comma-separated: option -> of all peers of which role
+    told_of: ClassVar[Mapping[str, str]] = {}
     member: ClassVar[bool] = True  # of the overlay's graph; a server whom others only ask is none
 
     def __init__(self, setting: Setting, options: Any = None) -> None:

@@ -12,7 +12,7 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
     "napster": {"user": "peers.napster:User", "index": "peers.napster:Index"},
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
-    "dht": {"node": "peers.dht:Node"},
+    "dht": {"node": "peers.dht:Node", "adversary": "peers.dht.adversary:Adversary"},
     "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},
     "gossip": {"peer": "peers.gossip:Peer", "member": "peers.gossip:Member"},
     "chain": {"node": "peers.chain:Node"},

@@ -83,7 +83,7 @@ class _Builder:
         return [
             PeerPlan(
                 name=name, overlay=self.name, protocol=self.overlay.protocol, role=role, host=host,
-                listen=listens[name], bootstrap=tuple(known[name]), options=options,
+                listen=listens[name], bootstrap=tuple(known[name]), options=self._told(role, options, drafts, listens),
                 seed=number(self.spec.seed, "peer", name), wave=self._wave(role, index), trace=self.overlay.trace,
                 expected_final_state=group.expected_final_state,
                 command=self._command(group, name, host, listens[name], known[name], options),
@@ -169,6 +169,17 @@ class _Builder:
                     message = f"role {roles[name]!r} needs at least one peer of role {source[5:]!r}"
                     raise self.document.fail((*self.place, "peers"), message)
         return known
+
+    def _told(
+        self, role: str, options: dict[str, Any], drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]],
+        listens: Mapping[str, str],
+    ) -> dict[str, Any]:  # fmt: skip
+        """Its options, and in those that hold addresses of a role all of them, where the spec says nothing else."""
+        told = {
+            option: ",".join(listens[name] for name, _host, other, *_ in drafts if other == wanted)
+            for option, wanted in load(self.overlay.protocol, role).told_of.items()
+        }
+        return {**told, **options}
 
     def _graph(self, count: int, rng: Random) -> list[tuple[int, int]]:
         graph = self.overlay.graph

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from peers.core import Address, Core, Options, Setting
-from peers.dht.disjoint import DisjointLookup
-from peers.dht.lookup import Lookup
+from peers.dht.binding import bound_id, fits
 from peers.dht.options import DhtOptions
+from peers.dht.paths import lookup_for
 from peers.dht.routing_table import RoutingTable
 from peers.dht.rpc import TIMER as RPC_TIMER
 from peers.dht.rpc import Rpc, Rpcs
@@ -60,7 +60,7 @@ class Member(Core):
     def __init__(self, setting: Setting, options: DhtOptions | None = None) -> None:
         super().__init__(setting, options)
         o = self.options
-        self.id = int(o.node_id, 16) if o.node_id else self.identity.getrandbits(ID_BITS)
+        self.id = int(o.node_id, 16) if o.node_id else self.draw_id()
         self.info = NodeInfo(self.id, self.address)
         self.table = RoutingTable(self.id, o.k, o.good_s, o.backoff_s, self._on_edge)
         self.rpcs = Rpcs(self, o.rpc_timeout_s, o.retries)
@@ -73,6 +73,12 @@ class Member(Core):
         self._join_searches = 0
         self._settle_s = SETTLE_S
         self._arrivals_before = 0
+
+    def draw_id(self) -> int:
+        """An id out of `identity`."""
+        if self.options.bound_ids:
+            return bound_id(self.address.host, self.identity)
+        return self.identity.getrandbits(ID_BITS)
 
     # ---- inputs ----
 
@@ -125,11 +131,7 @@ class Member(Core):
         first_values: bool = False,
     ) -> Search:
         """Begin to look for the nodes closest to the query's target; `done` may be called before this returns."""
-        o = self.options
-        lookup = Lookup(query.target, o.k, o.alpha, self.info)
-        if o.paths > 1:
-            lookup = DisjointLookup(query.target, o.k, o.alpha, self.info, o.paths)
-        search = Search(self.rpcs, lookup, query, done, op, first_values)
+        search = Search(self.rpcs, lookup_for(query.target, self.info, self.options), query, done, op, first_values)
         self.table.touch(query.target, self.now)
         search.start(self.table.seeds(query.target, self.options.k, self.now))
         return search
@@ -147,7 +149,8 @@ class Member(Core):
             self._reply(source, transaction, Error(METHOD_UNKNOWN, f"unknown method {query.method}"))
             return
         self._reply(source, transaction, self._answer(query, source))
-        self._check(self.table.asked(NodeInfo(query.sender, source), self.now))
+        if self._allowed(NodeInfo(query.sender, source)):
+            self._check(self.table.asked(NodeInfo(query.sender, source), self.now))
 
     def _answer(self, query: Query, source: Address) -> Message:
         if isinstance(query, FindNode):
@@ -192,12 +195,19 @@ class Member(Core):
         if isinstance(message, Error):
             rpc.done(None)
             return
-        self._check(self.table.answered(NodeInfo(message.sender, source), self.now))
+        if self._allowed(NodeInfo(message.sender, source)):
+            self._check(self.table.answered(NodeInfo(message.sender, source), self.now))
         if rpc.node_id is None or rpc.node_id == message.sender:
+            if self.options.bound_ids and message.nodes:
+                message = message._replace(nodes=tuple(filter(fits, message.nodes)))
             rpc.done(message)
         else:
             self._check(self.table.vanished(rpc.node_id))
             rpc.done(None)
+
+    def _allowed(self, node: NodeInfo) -> bool:
+        """Whether we deal with a node of this id at this address at all; bootstrap nodes are asked whatever theirs."""
+        return not self.options.bound_ids or fits(node)
 
     def _on_silence(self, rpc: Rpc) -> None:
         if rpc.node_id is not None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha1
 from typing import Any
 
 from peers.core import Address, Setting
+from peers.dht.keys import info_hash_of
 from peers.dht.lookup import Lookup
 from peers.dht.member import Member
 from peers.dht.options import DhtOptions
 from peers.dht.search import Search
 from peers.wire.krpc import ID_BYTES, AnnouncePeer, FindNode, GetPeers, Response
-
-
-def info_hash_of(item: str) -> int:
-    return int.from_bytes(sha1(item.encode()).digest(), "big")
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +80,9 @@ class Node(Member):
         self._search(operation, GetPeers(self.id, operation.target), self._on_keepers_found)
 
     def _on_keepers_found(self, operation: Operation, search: Search) -> None:
-        """Announce ourselves to the k closest that gave us a token."""
+        """Announce ourselves to the closest that gave us a token: k, or as many as replicas are wanted."""
         keepers = [candidate.node for candidate in search.lookup.closest if candidate.node.id in search.tokens]
+        keepers = keepers[: self.options.replicas or self.options.k]
         if not keepers:
             self._end(operation, ok=False, reason=_why_nothing(search.lookup))
             return

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from peers.core import Options
+from peers.core import Address, Options
 from peers.wire.krpc import ID_BYTES
+
+ANSWERS = ("colluders", "false", "silent")
 
 
 def _option(default: Any, text: str) -> Any:
@@ -15,9 +17,12 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclass
 class DhtOptions(Options):
-    k: int = _option(8, "contacts in a bucket, nodes in an answer, and nodes that a provider is announced to")
+    k: int = _option(8, "contacts in a bucket, nodes in an answer, and (see replicas) keepers of a provider's address")
     alpha: int = _option(3, "questions of a lookup under way at once")
     paths: int = _option(1, "disjoint paths of a lookup, each with alpha questions under way (S/Kademlia)")
+    second_choices: bool = _option(True, "false: a path asks nobody but whom the last answer named (see disjoint.py)")
+    replicas: int = _option(0, "nodes that a provider is announced to; 0: k")
+    bound_ids: bool = _option(False, "ids must fit their addresses, our own too; others are passed over (BEP 42)")
     node_id: str = _option("", "own id, 40 hexadecimal digits (default: drawn from the seed)")
     rpc_timeout_s: float = _option(1.0, "wait for an answer this long before asking again")
     retries: int = _option(1, "times that a question is sent again before its node counts as failed")
@@ -44,9 +49,37 @@ class DhtOptions(Options):
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but has to be above 0")
-        for name in ("retries", "backoff_s", "refresh_s", "republish_s"):
+        for name in ("retries", "backoff_s", "refresh_s", "republish_s", "replicas"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but cannot be negative")
         digits = "0123456789abcdefABCDEF"
         if self.node_id and (len(self.node_id) != 2 * ID_BYTES or self.node_id.strip(digits)):
             raise ValueError(f"node_id is {self.node_id!r}, but has to be {2 * ID_BYTES} hexadecimal digits")
+        if not self.second_choices and self.alpha != 1:
+            raise ValueError("without second choices a path asks one node after the other: alpha has to be 1")
+
+
+@dataclass
+class AdversaryOptions(DhtOptions):
+    """Of role adversary."""
+
+    from_s: float = _option(0.0, "an honest node for so long after its start")
+    answers: str = _option("colluders", "what it answers then: " + ", ".join(ANSWERS))
+    key: str = _option("", "an item: choose an id as near to its key as the rules allow (default: at random)")
+    colluders: str = _option(
+        "", "addresses of those it names, ADDRESS:PORT,... (default: all adversaries of the overlay)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.answers not in ANSWERS:
+            raise ValueError(f"answers is {self.answers!r}: choose from {', '.join(ANSWERS)}")
+        if self.from_s < 0:
+            raise ValueError(f"from_s is {self.from_s}, but cannot be negative")
+        if self.key and self.node_id:
+            raise ValueError("key and node_id both say which id to have: take one away")
+        self.colluding_addresses()
+
+    def colluding_addresses(self) -> list[Address]:
+        """Raises ValueError."""
+        return [Address.parse(part) for part in self.colluders.split(",") if part]
