@@ -13,6 +13,7 @@ MODULES = {
     "T4": "t04_fanout_threshold",
     "T5": "t05_push_rounds",
     "T13": "t13_eclipse_slots",
+    "T14": "t14_disjoint_paths",
 }
 
 
