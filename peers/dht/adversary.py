@@ -53,10 +53,13 @@ class Adversary(Member):
         self.turns_at = self.now + self.options.from_s
 
     def draw_id(self) -> int:
-        """Beside the key, if there is one: bound to our address, in that of the eight places which is nearest."""
-        if not self.options.key:
+        """Near our key, if there is one: where ids are bound, in the nearest of the eight places of our address."""
+        items = [item for item in self.options.keys.split(",") if item]
+        if not items:
             return super().draw_id()
-        key = info_hash_of(self.options.key)
+        addresses = self.options.colluding_addresses()
+        number = addresses.index(self.address) if self.address in addresses else 0
+        key = info_hash_of(items[number % len(items)])
         if not self.options.bound_ids:
             return key >> NEAR_BITS << NEAR_BITS | self.identity.getrandbits(NEAR_BITS)
         places = [bound_id(self.address.host, self.identity, seed) for seed in range(SEEDS)]

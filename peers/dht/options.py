@@ -65,7 +65,9 @@ class AdversaryOptions(DhtOptions):
 
     from_s: float = _option(0.0, "an honest node for so long after its start")
     answers: str = _option("colluders", "what it answers then: " + ", ".join(ANSWERS))
-    key: str = _option("", "an item: choose an id as near to its key as the rules allow (default: at random)")
+    keys: str = _option(
+        "", "items, ITEM,...: ids as near to their keys as the rules allow, each colluder's to the next"
+    )
     colluders: str = _option(
         "", "addresses of those it names, ADDRESS:PORT,... (default: all adversaries of the overlay)"
     )
@@ -76,8 +78,8 @@ class AdversaryOptions(DhtOptions):
             raise ValueError(f"answers is {self.answers!r}: choose from {', '.join(ANSWERS)}")
         if self.from_s < 0:
             raise ValueError(f"from_s is {self.from_s}, but cannot be negative")
-        if self.key and self.node_id:
-            raise ValueError("key and node_id both say which id to have: take one away")
+        if self.keys and self.node_id:
+            raise ValueError("keys and node_id both say which id to have: take one away")
         self.colluding_addresses()
 
     def colluding_addresses(self) -> list[Address]:

@@ -88,14 +88,16 @@ def test_colluders_that_come_later_are_met_as_well():
 
 def test_ids_near_a_key():
     key = info_hash_of("item1")
-    free = Adversary(Setting.seeded(at(11), (), 1), AdversaryOptions(key="item1"))
+    free = Adversary(Setting.seeded(at(11), (), 1), AdversaryOptions(keys="item1"))
     assert free.id >> 32 == key >> 32
     assert free.id != key
-    bound = Adversary(Setting.seeded(at(11), (), 1), AdversaryOptions(key="item1", bound_ids=True))
+    bound = Adversary(Setting.seeded(at(11), (), 1), AdversaryOptions(keys="item1", bound_ids=True))
     assert fits(bound.info)
     places = [Adversary(Setting.seeded(at(11), (), n), AdversaryOptions(bound_ids=True)).id >> 139 for n in range(99)]
     assert len(set(places)) == 8
     assert bound.id >> 139 == min(places, key=lambda place: place ^ key >> 139)
+    second = AdversaryOptions(keys="item1,item2", colluders=f"{at(10)},{at(11)}")
+    assert Adversary(Setting.seeded(at(11), (), 1), second).id >> 32 == info_hash_of("item2") >> 32
     random = Adversary(Setting(at(11), identity=Random(7)), AdversaryOptions())
     assert random.id == Random(7).getrandbits(160)
 
@@ -106,7 +108,7 @@ def test_a_key_taken_by_sybils_is_lost_and_bound_ids_keep_it():
         for number in range(1, 21):
             options = DhtOptions(k=4, **defence)
             net.add(Node(Setting.seeded(at(number), (at(1),) if number > 1 else (), number), options))
-        league(net, (31, 32, 33, 34, 35), k=4, key="item1", **{**defence, "bound_ids": False})
+        league(net, (31, 32, 33, 34, 35), k=4, keys="item1", **{**defence, "bound_ids": False})
         net.run(8.0)
         net.command(at(5), "1", "publish", item="item1")
         net.run(3.0)
@@ -124,7 +126,7 @@ def test_a_key_taken_by_sybils_is_lost_and_bound_ids_keep_it():
     [
         ({"answers": "nonsense"}, "choose from colluders"),
         ({"from_s": -1.0}, "cannot be negative"),
-        ({"key": "item1", "node_id": "0" * 40}, "take one away"),
+        ({"keys": "item1", "node_id": "0" * 40}, "take one away"),
         ({"colluders": "10.0.0.1"}, "ADDRESS:PORT"),
     ],
 )
