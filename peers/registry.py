@@ -14,8 +14,18 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node", "adversary": "peers.dht.adversary:Adversary"},
     "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},
-    "gossip": {"peer": "peers.gossip:Peer", "member": "peers.gossip:Member"},
+    "gossip": {
+        "peer": "peers.gossip:Peer",
+        "member": "peers.gossip:Member",
+        "sybil": "peers.gossip.sybil:Sybil",
+    },
     "chain": {"node": "peers.chain:Node"},
+    "open_chain": {
+        "node": "peers.chain.open:Node",
+        "bootnode": "peers.chain.open:Bootnode",
+        "victim": "peers.chain.open:Victim",
+        "attacker": "peers.chain.forger:Forger",
+    },
     "discovery": {
         "node": "peers.discovery:Node",
         "bootnode": "peers.discovery:Bootnode",

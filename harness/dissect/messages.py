@@ -290,6 +290,7 @@ def _bittorrent(messages: Messages) -> tuple[Reader, Reader]:
 STREAMS: dict[str, Callable[[Messages], tuple[Reader, Reader]]] = {
     "bittorrent": _bittorrent,
     "discovery": _bitcoin,
+    "open_chain": _bitcoin,
     "flooding": _gnutella,
     "gossip": _gossip,
     "chain": _gossip,

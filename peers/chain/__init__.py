@@ -4,6 +4,8 @@ tree.py     blocks, and which of them are the chain
 ledger.py   transactions: waiting, in the chain, confirmed
 disk.py     what a node has when it is started again
 node.py     the cores: mining, checking, catching up
+open.py     protocol open_chain: neighbours by peer discovery
+forger.py   attackers who eclipse a node and mine for it alone
 """
 
 from peers.chain.node import Chain, Node

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from peers.chain.disk import Disk
 from peers.chain.ledger import Ledger
-from peers.chain.options import ChainOptions
+from peers.chain.options import ChainOptions, ChainParameters
 from peers.chain.tree import BlockTree
 from peers.core import Address, Setting
 from peers.gossip.core import Gossiper, Peer
@@ -45,7 +45,7 @@ class Chain(Gossiper):
 
     protocol: ClassVar[str] = "chain"
     role: ClassVar[str] = "node"
-    Options: ClassVar[type[ChainOptions]] = ChainOptions
+    Options: ClassVar[type[ChainParameters]] = ChainParameters
     default_port: ClassVar[int] = 8444
     topics: ClassVar[frozenset[int]] = frozenset({TRANSACTION, BLOCK})
     broadcast_topic: ClassVar[int] = TRANSACTION

@@ -114,6 +114,10 @@ class Connections(Core):
         """Where we say that we listen."""
         return self.address
 
+    def about(self, message: Message) -> dict[str, Any]:
+        """What the trace shall tell of a message that came, before it is read."""
+        return {"reply": True} if message.command in ("verack", "pong") else {}
+
     def tell(self, neighbour: Neighbour, message: Message, op: str | None = None) -> None:
         data = message.encode()
         self.sent(message.command, message.ident, neighbour.address, len(data), op)
@@ -187,9 +191,8 @@ class Connections(Core):
     def _take(self, neighbour: Neighbour, message: Message) -> None:
         if neighbour.kind == INBOUND and message.command == "version" and neighbour.version is None:
             self._name_from(neighbour, message)
-        reply: dict[str, Any] = {"reply": True} if message.command in ("verack", "pong") else {}
         size = HEADER_BYTES + len(message.payload)
-        self.heard(message.command, message.ident, neighbour.address, size, **reply)
+        self.heard(message.command, message.ident, neighbour.address, size, **self.about(message))
         try:
             self._dispatch(neighbour, message)
         except Malformed as error:

@@ -11,6 +11,7 @@ from peers.gossip.links import Links
 from peers.gossip.mesh import Mesh, Tree
 from peers.gossip.options import GossipOptions, PeerOptions
 from peers.gossip.rumor import Rumor
+from peers.gossip.scoring import ScoredMesh
 from peers.gossip.strategy import Announce, Flood, InfectAndDie, Strategy
 from peers.wire import Malformed
 from peers.wire.gossip import (
@@ -32,6 +33,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "rumor": Rumor,
     "inv": Announce,
     "mesh": Mesh,
+    "scored": ScoredMesh,
     "tree": Tree,
 }
 READY_GRACE_S = 2.0  # after a start, how long to hope for all neighbours before some are enough
@@ -141,8 +143,7 @@ class Gossiper(Core):
         if message.topic not in self.topics:
             raise Malformed(f"a {message.kind}, which is not of protocol {self.protocol}")
         new = self.archive.add(message, self.now, self.keeps(message))
-        more: dict[str, Any] = {} if new else {"duplicate": True}
-        self.heard(message.kind, short(message.id), source, HEADER_BYTES + len(payload), hops=message.hops, **more)
+        self._trace_copy(source, message, HEADER_BYTES + len(payload), new)
         self.strategy.copy(message, source, new)
         if new:
             self.take_message(message, source)
@@ -166,6 +167,10 @@ class Gossiper(Core):
             name = KINDS.get(kind, "unknown")
             ident = payload if name in ID_LISTS and len(payload) == 32 else payload[:-1] if name == "feedback" else b""
             self.heard(name, short(ident), source, HEADER_BYTES + len(payload))
+
+    def _trace_copy(self, source: Address, message: Message, size_bytes: int, new: bool) -> None:
+        more: dict[str, Any] = {} if new else {"duplicate": True}
+        self.heard(message.kind, short(message.id), source, size_bytes, hops=message.hops, **more)
 
     def state(self) -> dict[str, Any]:
         return {
@@ -243,7 +248,7 @@ class Member(Gossiper):
 
     def __init__(self, setting: Setting, options: Any = None) -> None:
         super().__init__(setting, options)
-        if self.gossip.mode in ("mesh", "tree"):
+        if self.gossip.mode in ("mesh", "scored", "tree"):
             raise ValueError(f"mode {self.gossip.mode} needs neighbours that are seen to come and go: use role peer")
         self.others = [address for address in dict.fromkeys(self.bootstrap) if address != self.address]
         self.members = frozenset(self.others)

@@ -42,6 +42,9 @@ OVERLAYS: dict[str, System] = {
     ),
     "gossip": System("{protocol: gossip, peers: all, graph: {generator: random_regular, degree: 3}}"),
     "chain": System("{protocol: chain, peers: all, graph: {generator: random_regular, degree: 3}}"),
+    "open_chain": System(
+        f"{{protocol: open_chain, peers: [{{role: bootnode, on: west5}}, {{role: node, on: {REST}}}]}}", REST, REST
+    ),
     "discovery": System(f"{{protocol: discovery, peers: [{{role: bootnode, on: west5}}, {{role: node, on: {REST}}}]}}"),
 }
 

@@ -30,6 +30,7 @@ Binding = tuple[type[Packet], type[Packet], dict[str, int]]
 LAYERS: dict[str, list[tuple[type[Packet], type[Packet], type[Packet]]]] = {
     "flooding": [(TCP, Segment, Segment), (UDP, Descriptor, Descriptor)],
     "discovery": [(TCP, BitcoinSegment, BitcoinSegment)],
+    "open_chain": [(TCP, BitcoinSegment, BitcoinSegment)],
     "dht": [(UDP, Krpc, Krpc)],
     "bittorrent": [(TCP, PeerSegment, PeerSegment), (UDP, ToPeer, ToPeer)],
     "gossip": [(TCP, GossipSegment, GossipSegment), (UDP, GossipFrame, GossipFrame)],
