@@ -5,6 +5,8 @@ links.py      streams to neighbours: dialling, hello, keep-alive; made to be use
 strategy.py   what all ways share; flooding, infect and die, advertise and request
 rumor.py      rumor mongering in cycles (Demers et al. 1987)
 mesh.py       eager push with lazy announcements: GossipSub's mesh, Plumtree's tree
+scoring.py    a mesh that leaves out partners who hand in nothing (GossipSub v1.1)
+sybil.py      role sybil: peers that hand nothing on
 wants.py      announced messages that were asked for
 archive.py    messages that were seen
 """

@@ -25,15 +25,14 @@ class Mesh(Strategy):
     """Messages go at once to the mesh: about `degree` partners, each the other's.
 
     From 2/3 to twice as many are left as they are (gossipsub v1.0: D = 6, D_low = 4, D_high = 12). In each heartbeat
-    `lazy` others hear what there is.
+    `lazy` others hear what there is. With `flood_publish` own messages go to all partners (v1.1).
     """
 
     ask: ClassVar[int] = IWANT
 
     def __init__(self, peer: Partners) -> None:
         super().__init__(peer)
-        degree = self.options.degree
-        self.low, self.high = max(1, degree * 2 // 3), 2 * degree
+        self.low, self.high = self.options.degree_range()
         self.mesh: dict[Address, None] = {}  # a set that keeps its order
         self.backoff: dict[Address, float] = {}
         self.recent: deque[list[bytes]] = deque([[]], maxlen=ANNOUNCED_HEARTBEATS)
@@ -50,21 +49,28 @@ class Mesh(Strategy):
         self.came(message.id)
         if len(self.recent[-1]) < MAX_IDS:
             self.recent[-1].append(message.id)
-        for partner in list(self.mesh):
+        to_all = source is None and self.options.flood_publish
+        for partner in self.peer.partners() if to_all else list(self.mesh):
             if partner != source:
                 self.peer.send_message(partner, message)
 
     def on_frame(self, source: Address, kind: int, payload: bytes) -> None:
         if kind == GRAFT:
-            if len(self.mesh) < self.high or source in self.mesh:
-                self.mesh[source] = None
+            if source in self.mesh:
+                return
+            if len(self.mesh) < self.high and self.trusts(source):
+                self.join(source)
             else:
                 self._prune(source)
         elif kind == PRUNE:
-            self.mesh.pop(source, None)
-            self.backoff[source] = self.core.now + BACKOFF_S
+            self.pruned(source)
         else:
             super().on_frame(source, kind, payload)
+
+    def pruned(self, source: Address) -> None:
+        """It has taken us out of its mesh."""
+        self.mesh.pop(source, None)
+        self.backoff[source] = self.core.now + BACKOFF_S
 
     def on_timer(self, name: str) -> bool:
         if name != "heartbeat":
@@ -78,12 +84,20 @@ class Mesh(Strategy):
     def state(self) -> dict[str, object]:
         return {**super().state(), "mesh": [str(partner) for partner in self.mesh]}
 
+    def trusts(self, partner: Address) -> bool:
+        """Whether it may be in the mesh."""
+        return True
+
+    def join(self, partner: Address) -> None:
+        self.mesh[partner] = None
+
     def _repair(self) -> None:
         rng, degree = self.core.rng, self.options.degree
         if len(self.mesh) < self.low:
-            free = [p for p in self.peer.partners() if p not in self.mesh and self.backoff.get(p, 0) <= self.core.now]
+            others = [partner for partner in self.peer.partners() if partner not in self.mesh]
+            free = [p for p in others if self.backoff.get(p, 0) <= self.core.now and self.trusts(p)]
             for partner in rng.sample(free, min(degree - len(self.mesh), len(free))):
-                self.mesh[partner] = None
+                self.join(partner)
                 self.peer.say(partner, GRAFT)
         elif len(self.mesh) > self.high:
             for partner in rng.sample(list(self.mesh), len(self.mesh) - degree):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from peers.core import Options
 
-MODES = ("flood", "push", "rumor", "inv", "mesh", "tree")
+MODES = ("flood", "push", "rumor", "inv", "mesh", "scored", "tree")
 STYLES = ("push", "pull", "push_pull")
 STOPS = ("counter", "coin")
 JUDGES = ("arrival", "cycle")
@@ -30,9 +30,14 @@ class GossipOptions(Options):
     )
     tick_ms: float = field(default=500.0, metadata={"help": "rumor: length of a cycle"})
     lock_step: bool = field(default=False, metadata={"help": "rumor: all peers' cycles begin at the same moments"})
-    degree: int = field(
-        default=6, metadata={"help": "mesh: partners that get messages at once (2/3 to 2 times as many)"}
+    degree: int = field(default=6, metadata={"help": "mesh: partners that get messages at once"})
+    degree_low: int = field(default=0, metadata={"help": "mesh: with fewer partners others are grafted (0: 2/3 of it)"})
+    degree_high: int = field(default=0, metadata={"help": "mesh: no more partners than these (0: twice as many)"})
+    flood_publish: bool = field(default=False, metadata={"help": "mesh: own messages go to all partners"})
+    quota: float = field(
+        default=2.0, metadata={"help": "scored: copies that a partner in the mesh owes; they lose a tenth a heartbeat"}
     )
+    quota_after_s: float = field(default=5.0, metadata={"help": "scored: after so long in the mesh copies are due"})
     lazy: int = field(default=6, metadata={"help": "mesh: others that are told in each heartbeat what there is"})
     heartbeat_ms: float = field(default=1000.0, metadata={"help": "mesh: time between repairs and announcements"})
     skip_announcers: bool = field(default=True, metadata={"help": "inv: who announced a message is not told of it"})
@@ -50,8 +55,16 @@ class GossipOptions(Options):
         for name in ("fanout", "k", "degree", "remember", "keep_bytes", "tick_ms", "heartbeat_ms", "request_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above zero")
-        if self.lazy < 0 or self.graft_ms < 0:
-            raise ValueError("lazy and graft_ms must not be negative")
+        for name in ("lazy", "graft_ms", "quota", "quota_after_s", "degree_low", "degree_high"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        low, high = self.degree_range()
+        if not low <= self.degree <= high:
+            raise ValueError(f"degree is {self.degree}, but has to be from {low} (degree_low) to {high} (degree_high)")
+
+    def degree_range(self) -> tuple[int, int]:
+        """Fewest and most partners of a mesh (gossipsub v1.0: D = 6, D_low = 4, D_high = 12)."""
+        return self.degree_low or max(1, self.degree * 2 // 3), self.degree_high or 2 * self.degree
 
 
 @dataclass
@@ -79,3 +92,10 @@ class PeerOptions(LinkOptions, GossipOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_links()
+
+
+@dataclass
+class SybilOptions(PeerOptions):
+    """Of role sybil."""
+
+    graft_all: bool = field(default=False, metadata={"help": "mesh: graft every neighbour again and again"})
