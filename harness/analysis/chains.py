@@ -1,4 +1,4 @@
-"""Tables `blocks` and `heads` of block chains, and which blocks count in the end."""
+"""Tables `blocks`, `heads` and `confirmations` of block chains, and which blocks count in the end."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ HEADS = {
     "t_s": float, "overlay": str, "peer": str, "host": str, "hash": str, "height": float, "undone": float,
     "added": float,
 }  # fmt: skip
+CONFIRMATIONS = {
+    "t_s": float, "overlay": str, "peer": str, "host": str, "item": str, "hash": str, "height": float,
+}  # fmt: skip
 
 
 def blocks(source: Source) -> pd.DataFrame:
@@ -34,7 +37,26 @@ def heads(source: Source) -> pd.DataFrame:
     return _table(source, "head", HEADS)
 
 
+def confirmations(source: Source) -> pd.DataFrame:
+    """One row for each time that a peer held a transaction for confirmed, or not any more.
+
+    Columns: t_s, overlay, peer, host, item, hash (of the block that it is or was in), height, holds.
+    """
+    found = [
+        {**row, "holds": holds}
+        for name, holds in (("unconfirmed", False), ("confirmed", True))
+        for row in _told(source, name, CONFIRMATIONS)
+    ]
+    columns = {**CONFIRMATIONS, "holds": bool}
+    table = pd.DataFrame(found, columns=list(columns)).astype(columns)
+    return table.sort_values("t_s", kind="stable", ignore_index=True)
+
+
 def _table(source: Source, name: str, columns: dict[str, type]) -> pd.DataFrame:
+    return pd.DataFrame(_told(source, name, columns), columns=list(columns)).astype(columns)
+
+
+def _told(source: Source, name: str, columns: dict[str, type]) -> list[dict[str, Any]]:
     found = []
     for event in source.events.named(name):
         peer = source.plan.peer.get(event["peer"])
@@ -48,7 +70,7 @@ def _table(source: Source, name: str, columns: dict[str, type]) -> pd.DataFrame:
             found.append(
                 {**known, **{key: _value(event, key, kind) for key, kind in columns.items() if key not in known}}
             )
-    return pd.DataFrame(found, columns=list(columns)).astype(columns)
+    return found
 
 
 def _value(event: dict[str, Any], key: str, kind: type) -> Any:

@@ -13,6 +13,7 @@ from harness.analysis import (
     capture,
     chains,
     deliveries,
+    eclipse,
     flights,
     messages,
     operations,
@@ -45,6 +46,8 @@ class Tables:
     progress: pd.DataFrame
     blocks: pd.DataFrame
     heads: pd.DataFrame
+    confirmations: pd.DataFrame
+    address_tables: pd.DataFrame
     faults: pd.DataFrame
     fault_checks: pd.DataFrame
     probes: pd.DataFrame
@@ -79,6 +82,7 @@ class Dataset:
         self.malformed, self.faults, self.fault_checks = tables.malformed, tables.faults, tables.fault_checks
         self.deliveries, self.progress = tables.deliveries, tables.progress
         self.blocks, self.heads = tables.blocks, tables.heads
+        self.confirmations, self.address_tables = tables.confirmations, tables.address_tables
         self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
@@ -141,6 +145,8 @@ def from_source(run: source.Source) -> Dataset:
         progress=deliveries.progress(run),
         blocks=chains.blocks(run),
         heads=chains.heads(run),
+        confirmations=chains.confirmations(run),
+        address_tables=eclipse.address_tables(run),
         faults=windows.faults(run),
         fault_checks=windows.checks(run),
         probes=probe_table,

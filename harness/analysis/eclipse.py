@@ -6,13 +6,37 @@ Victims and attackers are the peers whose roles are called so.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from harness.analysis.rows import rows
+from harness.analysis.source import Source
+from peers.registry import load
+
 if TYPE_CHECKING:
     from harness.analysis.view import View
+
+TABLES = {"t_s": float, "overlay": str, "peer": str, "host": str, "known": int, "live": int, "hostile": int}
+
+
+def address_tables(source: Source) -> pd.DataFrame:
+    """One row for each start of a peer with an address table.
+
+    Columns: t_s, overlay, peer, host, known (addresses), live (of those, where a peer listens that may be dialled),
+    hostile (of these, attackers).
+    """
+    role = {(peer.overlay, peer.listen): peer.role for peer in source.plan.peers}
+    found = []
+    for event in source.events.named("table"):
+        peer = source.plan.peer.get(event["peer"])
+        if peer is not None:
+            barred = {peer.listen, *(() if peer.options.get("prefilled") else peer.bootstrap)}
+            roles = [role.get((peer.overlay, address)) for address in event["addresses"] if address not in barred]
+            found.append((source.seconds(event["t_ns"]), peer.overlay, peer.name, peer.host, len(event["addresses"]),
+                          sum(name is not None for name in roles), roles.count("attacker")))  # fmt: skip
+    return pd.DataFrame(found, columns=list(TABLES)).astype(TABLES)
 
 
 def attacker_share(view: View) -> float:
@@ -25,6 +49,20 @@ def eclipsed(view: View) -> float:
     """Share (0 to 1) of the victims whose outbound neighbours all are attackers, at the end of the window."""
     shares = _shares(view)
     return float((shares["bad"] == shares["all"]).mean()) if len(shares) else math.nan
+
+
+def eclipse_expected(view: View) -> float:
+    """Share of the victims (0 to 1) that a uniform draw from their tables of the last start would have eclipsed."""
+    table = view.address_tables
+    peers = {peer.name: peer for peer in view.data.plan.peers if peer.role == "victim"}
+    last = table[(table["t_s"] <= view.to_s) & table["peer"].isin(list(peers))].drop_duplicates("peer", keep="last")
+    chances = []
+    for row in rows(last):
+        peer = peers[row["peer"]]
+        options: Any = load(peer.protocol, peer.role).Options(**peer.options)
+        slots = int(options.outbound)
+        chances.append(capture_probability(row["hostile"], row["live"], min(slots, row["live"])))
+    return math.fsum(chances) / len(chances) if chances else math.nan
 
 
 def _shares(view: View) -> pd.DataFrame:

@@ -204,6 +204,7 @@ METRICS: dict[str, Metric] = {
     "time_to_99_ms": content.time_to_99_ms,
     "copies_per_delivery": content.copies_per_delivery,
     "eclipsed": eclipse.eclipsed,
+    "eclipse_expected": eclipse.eclipse_expected,
     "attacker_share": eclipse.attacker_share,
     "degree_mean": structure.degree_mean,
     "degree_gini": structure.degree_gini,
@@ -216,4 +217,5 @@ METRICS: dict[str, Metric] = {
     "reorgs": structure.reorgs,
     "reorg_depth_max": structure.reorg_depth_max,
     "heads_at_end": structure.heads_at_end,
+    "fictions": structure.fictions,
 }

@@ -82,6 +82,19 @@ def heads_at_end(view: View) -> float:
     return float(len(set(chains.heads_at(view.data, view.overlay, view.to_s).values()))) or math.nan
 
 
+def fictions(view: View) -> float:
+    """Number of times that a peer (no attacker) held a transaction for confirmed which is not so for it in the end."""
+    if not _has_chain(view):
+        return math.nan
+    attackers = [peer.name for peer in view.data.plan.peers if peer.role == "attacker"]
+    told = view.confirmations[~view.confirmations["peer"].isin(attackers)]
+    inside = told[(told["t_s"] >= view.from_s) & (told["t_s"] <= view.to_s) & told["holds"]]
+    last = told.drop_duplicates(["peer", "item"], keep="last")
+    lost = last[~last["holds"]]
+    believed = set(zip(inside["peer"], inside["item"], strict=True))
+    return float(len(believed & set(zip(lost["peer"], lost["item"], strict=True))))
+
+
 def _has_chain(view: View) -> bool:
     known = {*view.data.blocks["overlay"].unique(), *view.data.heads["overlay"].unique()}
     return bool(known) if view.overlay is None else view.overlay in known

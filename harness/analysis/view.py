@@ -134,6 +134,16 @@ class View:
         return self._of_overlay(self._within(self.data.heads, "t_s"))
 
     @cached_property
+    def confirmations(self) -> pd.DataFrame:
+        """When peers held transactions for confirmed, and when not any more, in the whole run."""
+        return self._of_overlay(self.data.confirmations)
+
+    @cached_property
+    def address_tables(self) -> pd.DataFrame:
+        """What was in the address tables with which peers were started, in the whole run."""
+        return self._of_overlay(self.data.address_tables)
+
+    @cached_property
     def edges(self) -> pd.DataFrame:
         """Pairs of peers between whom messages passed; see `harness.analysis.components`."""
         return components.edges(self)

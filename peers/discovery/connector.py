@@ -25,6 +25,7 @@ from peers.wire.bitcoin import Entry, Message, decode_addresses, encode_addresse
 RELAYED = 10  # longer lists of addresses are answers, and not handed on
 FEW = 2  # with fewer neighbours than that bootnodes are asked although addresses are known
 MAX_DOUBLINGS = 4  # of the time between questions to bootnodes
+TOLD = 5000  # addresses of a table that an event tells
 TEST_S = 1.0  # between tests before evictions, where no feelers are sent anyway
 
 
@@ -64,6 +65,8 @@ class Connector(Connections):
     def on_started(self) -> None:
         super().on_started()
         self._load()
+        if self.manager:
+            self.emit("table", addresses=[str(address) for address in list(self.manager.entries)[:TOLD]])
         self.lonely_since = self.now
         for address in self.anchors[: self.options.anchors]:
             self._dial_out(address)

@@ -6,7 +6,15 @@ import pytest
 from specs import plan_of
 
 from harness.analysis.dataset import build
-from harness.analysis.eclipse import attacker_share, capture_probability, eclipsed, mean_field_share, simulated_capture
+from harness.analysis.eclipse import (
+    attacker_share,
+    capture_probability,
+    eclipse_expected,
+    eclipsed,
+    mean_field_share,
+    simulated_capture,
+)
+from harness.analysis.structure_metrics import fictions
 from harness.memory import MemoryEngine
 from harness.records import RunDir, read_lines
 from harness.run import conduct
@@ -60,6 +68,44 @@ def test_a_victim_with_attackers_alone(tmp_path):
     after, before = data.view("it", 20.0, 30.0), data.view("it", -5.0, -4.0)
     assert (eclipsed(after), attacker_share(after)) == (1.0, 1.0)
     assert str(eclipsed(before)) == str(attacker_share(before)) == "nan"
+    (row,) = data.address_tables.to_dict("records")  # at the second start; the bootnode may not be dialled
+    assert (row["peer"], row["live"], row["hostile"]) == ("it-one2", 3, 3)
+    assert row["known"] > 3  # trash
+    assert eclipse_expected(after) == 1.0
+    assert str(eclipse_expected(before)) == "nan"
     ups = [e for e in read_lines(run_dir.events) if e["event"] == "neighbour" and e["peer"] == "it-one2" and e["up"]]
     assert {e["inbound"] for e in ups} == {True, False}
     json.dumps(ups)
+
+
+PAYMENTS = """\
+name: payments
+duration: 30 s
+topology: {generator: regions, regions: {one: 3, two: 1}}
+links: {access: {delay: 5 ms}, between: {delay: 10 ms}}
+overlays:
+  it:
+    protocol: open_chain
+    options: {block_interval: 1 s}
+    peers:
+      - {role: bootnode, on: one1}
+      - {role: victim, on: one2, options: {outbound: 1, inbound: 4, share: 0}}
+      - {role: node, on: one3, options: {share: 0.8}}
+      - {role: attacker, on: two, options: {junk: 5, occupy_after: 0 s, strike: 2 s, share: 0.4}}
+faults:
+  - {crash: {on: one3, disk: keep}, from: 0.5 s, to: 15 s}
+  - {stop: {on: two}, at: 16 s}
+capture: none
+"""
+
+
+def test_a_payment_that_is_none_in_the_end(tmp_path):
+    plan = plan_of(tmp_path, PAYMENTS)
+    run_dir = RunDir(tmp_path / "run").create()
+    assert conduct(plan, MemoryEngine(plan, run_dir), run_dir, lambda report: None) == "finished"
+    run_dir.plan.write_text(plan.to_json())
+    data = build(run_dir)
+    told = data.confirmations[data.confirmations["peer"] == "it-one2"]
+    assert list(zip(told["item"], told["holds"], strict=True)) == [("coin/shop", True), ("coin/shop", False)]
+    assert fictions(data.view("it", 0.0, 30.0)) == 1.0  # that the attacker believed in it, too, does not count
+    assert fictions(data.view("it", 10.0, 30.0)) == 0.0  # it was confirmed before
