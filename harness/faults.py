@@ -158,7 +158,24 @@ class PeerCheck:
     kind: Literal["peer"] = "peer"
 
 
-Check = PathCheck | DelayCheck | PeerCheck
+@dataclass(frozen=True)
+class RerouteCheck:
+    """From a cut on, probes every `gap_s` until one arrives: so long it took until packets went another way.
+
+    That moment, less `lead_ms` (from the source to where the ways part), must be `earliest_s` to `latest_s` after the
+    cut.
+    """
+
+    source: str
+    target: str
+    gap_s: float
+    lead_ms: float
+    earliest_s: float
+    latest_s: float
+    kind: Literal["reroute"] = "reroute"
+
+
+Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from harness.engine import Engine
-from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck
+from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck, RerouteCheck
 from harness.probing import GIVE_UP_S, Probe, Prober
 
 GAP_S = 0.04  # between two probes of one check
@@ -29,6 +29,7 @@ class Proof:
     ok: bool | None = None
     decided_s: float | None = None
     found: str = ""
+    measured_s: float | None = None  # how long it took until packets went another way
 
     def decide(self, ok: bool, at: float, found: str) -> None:
         self.ok, self.decided_s, self.found = ok, at, found
@@ -37,12 +38,20 @@ class Proof:
         check = self.check
         target = check.peer if isinstance(check, PeerCheck) else check.target
         source = "" if isinstance(check, PeerCheck) else check.source
-        expect = f"{check.delay_ms:g} ms" if isinstance(check, DelayCheck) else check.expect
+        expect = _expectation(check)
         arrived = sum(1 for probe in self.probes if probe.arrived)
         return {
             "source": source, "target": target, "expect": expect, "found": self.found,
-            "sent": len(self.probes), "arrived": arrived, "ok": bool(self.ok),
+            "sent": len(self.probes), "arrived": arrived, "ok": bool(self.ok), "measured_s": self.measured_s,
         }  # fmt: skip
+
+
+def _expectation(check: Check) -> str:
+    if isinstance(check, DelayCheck):
+        return f"{check.delay_ms:g} ms"
+    if isinstance(check, RerouteCheck):
+        return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
+    return check.expect
 
 
 class Trial:
@@ -67,11 +76,15 @@ class Trial:
                 self._path(proof, proof.check, now, prober)
             elif isinstance(proof.check, DelayCheck):
                 self._delay(proof, proof.check, now, prober)
+            elif isinstance(proof.check, RerouteCheck):
+                self._reroute(proof, proof.check, now, prober)
             else:
                 self._peer(proof, proof.check, now, engine, ready)
 
-    def _send(self, proof: Proof, source: str, target: str, now: float, prober: Prober, limit: int) -> None:
-        if len(proof.probes) < limit and now >= proof.begun_s + len(proof.probes) * GAP_S:
+    def _send(
+        self, proof: Proof, source: str, target: str, now: float, prober: Prober, limit: int, gap_s: float = GAP_S
+    ) -> None:
+        if len(proof.probes) < limit and now >= proof.begun_s + len(proof.probes) * gap_s:
             proof.probes.append(prober.send("fault", source, target))
 
     def _path(self, proof: Proof, check: PathCheck, now: float, prober: Prober) -> None:
@@ -102,6 +115,21 @@ class Trial:
         at = next(p.arrived.received_ns / 1e9 for p in proof.probes if p.arrived)
         proof.decide(abs(found - check.delay_ms) <= check.tolerance_ms, at, f"{found:.2f} ms")
 
+    def _reroute(self, proof: Proof, check: RerouteCheck, now: float, prober: Prober) -> None:
+        """The first that gets through was at the parting of the ways when the new one was open."""
+        first = next((probe for probe in proof.probes if probe.arrived), None)
+        longest_s = check.latest_s + GIVE_UP_S
+        if first is not None and first.arrived is not None:
+            passed_s = first.arrived.sent_ns / 1e9 + check.lead_ms / 1e3
+            proof.measured_s = round(passed_s - self.zero_s - self.planned_s, 6)
+            fine = check.earliest_s <= proof.measured_s <= check.latest_s
+            proof.decide(fine, first.arrived.received_ns / 1e9, f"after {proof.measured_s:.3f} s")
+        elif now > proof.begun_s + longest_s:
+            proof.decide(False, now, f"no other way within {longest_s:g} s")
+        else:
+            limit = int(longest_s / check.gap_s)
+            self._send(proof, check.source, check.target, now, prober, limit, check.gap_s)
+
     def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
         state = engine.state(check.peer)
         wanted = "running" if check.expect == "alive" else check.expect
@@ -114,8 +142,9 @@ class Trial:
 
     def due(self, now: float) -> float:
         """When `poll` has something to do next."""
-        waiting = [p for p in self.proofs if p.ok is None]
-        return now + GAP_S / 2 if waiting else float("inf")
+        waiting = [proof.check for proof in self.proofs if proof.ok is None]
+        gaps = [check.gap_s if isinstance(check, RerouteCheck) else GAP_S for check in waiting]
+        return now + min(gaps) / 2 if gaps else float("inf")
 
     def row(self, end_s: float) -> dict[str, Any]:
         """The line for faults.jsonl; what is undecided at the end counts as not confirmed."""

@@ -17,7 +17,7 @@ python=${PYTHON:-/usr/bin/python3}
 
 run_packages=(python3-venv mininet iproute2 nftables iptables iputils-ping tcpdump)
 run_commands=(mnexec ip tc nft iptables ping tcpdump) # what those packages are wanted for, where there is no apt
-test_packages=(tshark iperf3 procps patch aria2 transmission-cli ctorrent opentracker mktorrent)
+test_packages=(tshark iperf3 procps patch bird2 aria2 transmission-cli ctorrent opentracker mktorrent)
 kernel_packages=(build-essential flex bison bc libelf-dev xz-utils patch)
 
 die() {

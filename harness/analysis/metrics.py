@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.analysis import content_metrics as content
 from harness.analysis import eclipse, recovery
 from harness.analysis import structure_metrics as structure
+from harness.analysis.reroutes import reroute_s
 from harness.analysis.statistics import gini
 from harness.analysis.stretch import path_stretch
 
@@ -190,6 +191,7 @@ METRICS: dict[str, Metric] = {
     "malformed": malformed,
     "recovery_s": recovery.recovery_s,
     "items_lost": recovery.items_lost,
+    "reroute_s": reroute_s,
     "components": components,
     "largest_component_share": largest_component_share,
     "downloads": content.downloads,

@@ -127,15 +127,18 @@ def _mends(action: Action, harm: Action) -> bool:
 def checks(source: Source) -> pd.DataFrame:
     """Table `fault_checks`, one row for each proof of a fault.
 
-    Columns: fault, phase (apply, undo), source, target, expect, found, sent, arrived, ok.
+    Columns: fault, phase (apply, undo), planned_s, source, target, expect, found, sent, arrived, ok, measured_s (how
+    long it took until packets went another way; NaN for other proofs).
     """
-    columns = ["fault", "phase", "source", "target", "expect", "found", "sent", "arrived", "ok"]
+    columns = [
+        "fault", "phase", "planned_s", "source", "target", "expect", "found", "sent", "arrived", "ok", "measured_s",
+    ]  # fmt: skip
     records = [
-        {"fault": row["fault"], "phase": row["phase"], **proof}
+        {"fault": row["fault"], "phase": row["phase"], "planned_s": row["planned_s"], **proof}
         for row in source.faults
         for proof in row.get("matrix") or ()
     ]
-    return pd.DataFrame(records, columns=columns)
+    return pd.DataFrame(records, columns=columns).astype({"planned_s": float, "measured_s": float})
 
 
 def windows(table: pd.DataFrame, end_s: float) -> tuple[Window, ...]:

@@ -29,6 +29,7 @@ _PROGRAMS = {  # program -> (what for, whether experiments need it)
     "nft": ("partitions", True),
     "iptables": ("shaping without netem", False),
     "mnexec": ("shells in hosts (package mininet)", True),
+    "bird": ("`routing: ospf` (package bird2)", False),
     "ovs-vsctl": ("`switch: ovs` (package openvswitch-switch)", False),
     "tshark": ("tests of the dissectors", False),
 }

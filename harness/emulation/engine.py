@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import capture
 from harness.emulation import machine
+from harness.emulation.bird import Daemons, require
 from harness.emulation.blocks import Blocks
 from harness.emulation.network import Network
 from harness.emulation.prober import Prober
@@ -57,11 +58,14 @@ class MininetEngine:
     ) -> None:
         self.plan, self.run_dir = plan, run_dir
         self.facts: dict[str, Any] = {"clock": clock, **machine.facts()}
+        if plan.network.routing == "ospf":
+            self.facts["routing_daemon"] = require()
         self.epoll = select.epoll()
         self.processes = Processes(run_dir, self.epoll, spawned)
         self._starts: dict[str, int] = {}  # how often each peer was started again
         self._floods: set[str] = set()  # all that there ever were
         self.network = Network(plan)
+        self.daemons = Daemons(plan, self.network.namespaces, self.processes, run_dir)
         self.blocks = Blocks(self.network.namespaces)
         self.prober = Prober(plan, self.network.namespaces, self.epoll)
         self.capture: capture.Capture | None = None
@@ -82,6 +86,7 @@ class MininetEngine:
             self.blocks.try_out()
         self.facts |= self.network.facts()
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
+        self.daemons.start(say, self._heed_interrupt)
         self.facts["congestion_control"] = self.plan.network.congestion_control
         if self.plan.capture is not None and self.plan.capture.places:
             taps = capture.taps_of(self.plan, self.network.wires.ports())
@@ -192,6 +197,7 @@ class MininetEngine:
             if select.select([self.epoll], [], [], timeout)[0]:
                 self._take_up()
             notices, self.processes.notices = self.processes.notices, []
+            notices = self.daemons.without_theirs(notices)
             if self._floods:  # no peers: nobody waits for their words or their end
                 notices = [n for n in notices if isinstance(n, ProbeArrival) or n.peer not in self._floods]
             if notices or time.monotonic() >= until:
@@ -220,7 +226,8 @@ class MininetEngine:
 
     def finish(self) -> dict[str, Any]:
         """peers_killed, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""
-        statistics: dict[str, Any] = {"peers_started": self.processes.started}
+        statistics: dict[str, Any] = {"peers_started": self.processes.started - len(self.daemons.names)}
+        self.daemons.ending = True
         statistics["peers_killed"] = self.processes.stop(GRACE_S)
         if self.capture is not None:
             statistics["capture"] = self.capture.stop()
@@ -241,6 +248,7 @@ class MininetEngine:
         if self.capture is not None:
             self.capture.kill()
         self.processes.close()
+        self.daemons.close()
         self.prober.close()
         self.network.close()
         self.epoll.close()

@@ -45,7 +45,13 @@ def requests(node: NodePlan, network: NetworkPlan) -> list[Request]:
     """Everything that makes a host or router of a namespace with interfaces."""
     indices = {interface.name: index for index, interface in enumerate(node.interfaces, FIRST_INDEX)}
     ups = [rtnl.set_up(rtnl.LOOPBACK, "lo", True), *(rtnl.set_up(index, name, True) for name, index in indices.items())]
-    given = [rtnl.address(indices[i.name], cidr) for i in node.interfaces for cidr in i.addresses]
+    peers = {n.interface: n.address for n in node.neighbours} if network.routing == "ospf" and node.forwards else {}
+    given = [
+        # A daemon takes an unnumbered link for one between two routers when it has the address of the other end.
+        rtnl.address(indices[i.name], cidr, peers.get(i.name) if cidr.endswith("/32") else None)
+        for i in node.interfaces
+        for cidr in i.addresses
+    ]
     return [*ups, *given, *paths(node, network)]
 
 

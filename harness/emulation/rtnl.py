@@ -129,11 +129,12 @@ def set_master(index: int, name: str, master: int) -> Request:
     return Request(RTM_NEWLINK, 0, body, f"put {name} under the bridge")
 
 
-def address(index: int, cidr: str) -> Request:
+def address(index: int, cidr: str, peer: str | None = None) -> Request:
+    """`peer`: the address at the other end of a link between two."""
     host, _, prefix = cidr.partition("/")
     packed = socket.inet_aton(host)
     body = _IFADDR.pack(socket.AF_INET, int(prefix), 0, _SCOPE_UNIVERSE, index)
-    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, socket.inet_aton(peer) if peer else packed)
     return Request(RTM_NEWADDR, NEW, body, f"give address {cidr}")
 
 
@@ -207,6 +208,17 @@ def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
         algorithm = metrics.get(_RTAX_CC_ALGO, b"").rstrip(b"\0").decode()
         destination = socket.inet_ntoa(has.get(_RTA_DST, bytes(4)))
         found.add((f"{destination}/{prefix}", int.from_bytes(has[_RTA_OIF], "little"), via, algorithm))
+    return found
+
+
+def destinations(channel: Channel) -> set[str]:
+    """Where unicast routes of the main table lead, whoever made them."""
+    found = set()
+    body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
+        _family, prefix, _, _, table, _protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
+        if table == _RT_TABLE_MAIN and kind == _RTN_UNICAST:
+            found.add(f"{socket.inet_ntoa(attributes(answer, 12).get(_RTA_DST, bytes(4)))}/{prefix}")
     return found
 
 

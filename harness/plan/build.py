@@ -9,12 +9,13 @@ from random import Random
 from typing import Any
 
 from harness.faults import Fault
+from harness.plan import ospf
 from harness.plan.arrivals import with_arrivals
 from harness.plan.degrees import ranked_hosts
 from harness.plan.faults import FaultPlanner
 from harness.plan.items import item_names
 from harness.plan.links import LinkShaper
-from harness.plan.model import CapturePlan, Expectation, NetworkPlan, PeerPlan, Plan, ProbePair, Step
+from harness.plan.model import CapturePlan, Expectation, NetworkPlan, OspfPlan, PeerPlan, Plan, ProbePair, Step
 from harness.plan.nodes import NodePlanner, link_plans
 from harness.plan.overlays import check_parameters, peer_plans
 from harness.plan.routing import Rerouting
@@ -38,6 +39,8 @@ def make_plan(spec: Spec, document: Document) -> Plan:
         nodes = NodePlanner(topology, routes)
     except TopologyError as error:
         raise document.fail(("topology",), str(error)) from error
+    if spec.network.routing == "ospf" and (why := ospf.unfit(topology, routes)):
+        raise document.fail(("network", "routing"), why)
     hosts = host_universe(topology)
     addresses = nodes.addresses.node
     peers = peer_plans(spec, document, hosts, addresses)
@@ -47,7 +50,8 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,
         network=_network(spec),
-        nodes=nodes.plan(), links=link_plans(topology), peers=peers, items=item_names(spec.items.count),
+        nodes=nodes.plan(daemons=spec.network.routing == "ospf"), links=link_plans(topology), peers=peers,
+        items=item_names(spec.items.count),
         timeline=_timeline(steps(spec, document, hosts, peers), faults), faults=faults, probes=probes,
         capture=_capture(spec, document, topology, hosts),
         expectations=tuple(_expectation(e, i, spec, document) for i, e in enumerate(spec.expect)),
@@ -96,8 +100,9 @@ def _with_paths(parameters: Mapping[str, Any], document: Document) -> dict[str, 
 def _network(spec: Spec) -> NetworkPlan:
     network = spec.network
     return NetworkPlan(
-        network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence
-    )
+        network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence,
+        _ospf(spec),
+    )  # fmt: skip
 
 
 def _faults(
@@ -108,12 +113,29 @@ def _faults(
     witnesses = Witnesses(topology, nodes.routes, addresses, unfit)
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
     faults = planner.compile()
-    if spec.network.routing == "recompute":
-        faults = Rerouting(faults, nodes, witnesses, spec.network.convergence, spec.duration).compile()
+    since: dict[str, float] = {}
+    if (convergence := _convergence(spec)) is not None:
+        rerouting = Rerouting(faults, nodes, witnesses, convergence, spec.duration)
+        faults, since = rerouting.compile(), rerouting.since
     faults = without_contradicted(faults, witnesses)
     pairs = witnesses.pairs(stream(spec.seed, "probes"))
-    probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults)) for p in pairs)
+    probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults, since)) for p in pairs)
     return faults, probes, planner.arriving
+
+
+def _convergence(spec: Spec) -> ospf.Convergence | None:
+    """How long routes take to follow a change; None where they never do."""
+    if spec.network.routing == "static":
+        return None
+    daemons = _ospf(spec)
+    return ospf.stated(spec.network.convergence) if daemons is None else ospf.expected(daemons)
+
+
+def _ospf(spec: Spec) -> OspfPlan | None:
+    if spec.network.routing != "ospf":
+        return None
+    asked = spec.network.ospf
+    return OspfPlan(int(asked.hello), int(asked.dead), asked.detect, asked.bfd_interval)
 
 
 def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:

@@ -138,6 +138,16 @@ class CapturePlan:
 
 
 @dataclass(frozen=True)
+class OspfPlan:
+    """When routing daemons notice that a neighbour is gone."""
+
+    hello_s: int
+    dead_s: int
+    detect: Literal["hello", "carrier", "bfd"]
+    bfd_interval_ms: float
+
+
+@dataclass(frozen=True)
 class NetworkPlan:
     """Settings of the whole emulation."""
 
@@ -145,8 +155,9 @@ class NetworkPlan:
     switch: Literal["bridge", "ovs"] = "bridge"
     congestion_control: str = "cubic"
     mtu: int = 1500
-    routing: Literal["static", "recompute"] = "static"
+    routing: Literal["static", "recompute", "ospf"] = "static"
     convergence_s: float = 2.0  # from a change of the network to the routes that take it into account
+    ospf: OspfPlan | None = None  # with routing "ospf" alone
 
 
 @dataclass(frozen=True)

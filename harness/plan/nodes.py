@@ -34,18 +34,22 @@ class NodePlanner:
                 self.links[node].append(link)
                 self.ends[node, link.name] = _End(name, _mac(index, side))
 
-    def plan(self) -> tuple[NodePlan, ...]:
-        return tuple(self._node(node.name) for node in self.topology.nodes)
+    def plan(self, daemons: bool = False) -> tuple[NodePlan, ...]:
+        """All nodes; where `daemons` route, routers are given no more than the way to their neighbours."""
+        return tuple(self._node(node.name, daemons) for node in self.topology.nodes)
 
-    def _node(self, name: str) -> NodePlan:
+    def _node(self, name: str, daemons: bool) -> NodePlan:
         node = self.topology.node(name)
         routed = node.kind != SWITCH
+        routes = self._routes(name) if routed else ()
+        if daemons and node.kind == ROUTER:
+            routes = tuple(route for route in routes if route.via is None)
         return NodePlan(
             name=name, kind=node.kind, labels=node.labels, position=node.position,  # type: ignore[arg-type]
             address=self.addresses.node.get(name),
             forwards=node.kind == ROUTER or (node.kind == HOST and len(self.links[name]) > 1),
             interfaces=tuple(self._interface(name, link) for link in self.links[name]),
-            routes=self._routes(name) if routed else (),
+            routes=routes,
             neighbours=tuple(n for link in self.links[name] for n in self._neighbours(name, link)) if routed else (),
         )  # fmt: skip
 

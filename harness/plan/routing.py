@@ -1,8 +1,9 @@
 """Routes that follow the network: what every router sends where after links went down or came back.
 
-All faults are in the plan, so the routes after each of them are too. Every change of a link is known to all routers
-`convergence_s` after it, and then all of them change at once: what a link-state protocol comes to in the end, without
-its messages and without the loops while it gets there.
+All faults are in the plan, so the routes after each of them are too. With `recompute` every change of a link is known
+to all routers `convergence_s` after it, and then all of them change at once: what a link-state protocol comes to in the
+end, without its messages and without the loops while it gets there. With `ospf` daemons do it in their own time, and
+the plan says by when they must have done it.
 """
 
 from __future__ import annotations
@@ -10,37 +11,65 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.faults import Action, Block, Check, DelayCheck, Fault, NodeRoutes, PathCheck, SetLink, SetRoutes
+from harness.faults import (
+    Action,
+    Block,
+    Check,
+    DelayCheck,
+    Fault,
+    NodeRoutes,
+    PathCheck,
+    RerouteCheck,
+    SetLink,
+    SetRoutes,
+)
 from harness.plan.nodes import NodePlanner
+from harness.plan.ospf import Convergence
 from harness.plan.witnesses import SETTLE_S, Witnesses
-from topologies.paths import Routes, path_around
+from topologies.model import Impairment
+from topologies.paths import Routes, length_ns, path_around
+from topologies.switching import Step
 
 CHECKS = 4  # pairs of hosts that prove a change of routes
 SEARCHED = 200  # pairs that are looked at for them
 PLANNED = SetRoutes()
+LOOK_S = 0.5  # how long a check right after a fault looks at what it did
+PROBE_GAP_S = 0.004  # when it is measured how long packets need to go another way
+PROBE_BITS = 600  # Ethernet 14, IP 20, UDP 8 and 25 bytes of a probe, and some
+PROBE_SHARE = 0.05  # of the slowest link on the way: measuring shall not fill it
+TIE_NS = 100_000  # ways that differ by less may be equal to a routing daemon, which counts in 10 us a link
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """From `from_s` on packets go as if only these links were down."""
+    """From `from_s` on packets go as if only these links were down; where daemons decide, perhaps since `since_s`."""
 
     from_s: float
     to_s: float | None
     routes: SetRoutes
     cause: str  # the fault that was last before it
+    changed_s: float  # when that fault changed the links
+    since_s: float
+    cut: bool  # links went down
 
 
 class Rerouting:
     """The changes of routes that the faults of a plan bring about."""
 
     def __init__(
-        self, faults: Sequence[Fault], nodes: NodePlanner, witnesses: Witnesses, convergence_s: float, duration_s: float
+        self,
+        faults: Sequence[Fault],
+        nodes: NodePlanner,
+        witnesses: Witnesses,
+        convergence: Convergence,
+        duration_s: float,
     ) -> None:
-        self.nodes, self.witnesses, self.faults = nodes, witnesses, faults
+        self.nodes, self.witnesses, self.faults, self.convergence = nodes, witnesses, faults, convergence
+        self.since: dict[str, float] = {}  # from when on each change of routes may be in force
         self._last_s = duration_s - SETTLE_S  # what is probed later is not decided when the run ends
         self._states = link_states(faults)
         self._routes: dict[tuple[str, ...], Routes] = {(): nodes.routes}
-        self.epochs = self._epochs(convergence_s, duration_s)
+        self.epochs = self._epochs(duration_s)
 
     def compile(self) -> tuple[Fault, ...]:
         """All faults with the changes of routes among them, each part of the fault that brought it about."""
@@ -52,8 +81,11 @@ class Rerouting:
             count[epoch.cause] = count.get(epoch.cause, 0) + 1
             following = self.epochs[number + 1].routes if number + 1 < len(self.epochs) else None
             back = following == PLANNED
+            name = f"{epoch.cause}.r{count[epoch.cause]}"
+            self.since[name] = epoch.since_s
+            kept += self._measured(epoch, f"{epoch.cause}.t{count[epoch.cause]}")
             kept.append(Fault(
-                name=f"{epoch.cause}.r{count[epoch.cause]}", verb="reroute",
+                name=name, verb="reroute",
                 label=f"routes around {', '.join(epoch.routes.down)}", apply_s=epoch.from_s, undo_s=epoch.to_s,
                 apply=(epoch.routes,), undo=(PLANNED,) if back else (),
                 apply_checks=self._checks(epoch.routes, epoch.from_s),
@@ -62,14 +94,23 @@ class Rerouting:
             ))  # fmt: skip
         return tuple(sorted(kept, key=lambda fault: fault.apply_s))
 
-    def _epochs(self, convergence_s: float, duration_s: float) -> list[Epoch]:
+    def _epochs(self, duration_s: float) -> list[Epoch]:
         found: list[Epoch] = []
+        before: set[str] = set()
         for moment, down, cause in self._states:
-            at, routes = round(moment + convergence_s, 9), self._set_routes(down)
+            cut = bool(set(down) - before)
+            before = set(down)
+            at = round(moment + (self.convergence.down_s if cut else self.convergence.up_s), 9)
+            since = at if self.convergence.exact else moment + (self.convergence.earliest_s if cut else 0.0)
+            while found and found[-1].from_s >= at:  # a later change is known before an earlier one
+                found.pop()
+                if found:
+                    found[-1] = replace(found[-1], to_s=None)
+            routes = self._set_routes(down)
             if at <= duration_s and routes.tables != (found[-1].routes.tables if found else ()):
                 if found:
                     found[-1] = replace(found[-1], to_s=at)
-                found.append(Epoch(at, None, routes, cause))
+                found.append(Epoch(at, None, routes, cause, moment, since, cut))
         return found
 
     def _set_routes(self, down: tuple[str, ...]) -> SetRoutes:
@@ -105,14 +146,63 @@ class Rerouting:
         whole = [pair for pair in moved if self._whole(*pair, now, moment)]
         return tuple(self._check(*pair, now) for pair in whole[:CHECKS])
 
+    def _steps(self, source: str, target: str, routes: SetRoutes) -> list[Step]:
+        return path_around(self.nodes.routes, self._routes[routes.down], source, target) or []
+
     def _check(self, source: str, target: str, routes: SetRoutes) -> Check:
-        steps = path_around(self.nodes.routes, self._routes[routes.down], source, target) or []
-        ways = [link.ab if forward else link.ba for link, forward in steps]
+        ways = _ways(self._steps(source, target, routes))
         if any(way.rate_mbit or way.loss_pct for way in ways):  # queues have their own delay
             return PathCheck(source, target, "open")
         delay_ms = sum(way.delay_ms for way in ways)
         spread_ms = sum(way.jitter_ms**2 for way in ways) ** 0.5
         return DelayCheck(source, target, round(delay_ms, 6), round(max(3.0, 0.1 * delay_ms) + 2 * spread_ms, 3))
+
+    def _measured(self, epoch: Epoch, name: str) -> list[Fault]:
+        """Probes from a cut on between hosts that lose their path and get another: how long that takes."""
+        before, latest_s = self._at(epoch.changed_s), self.convergence.latest_s
+        calm = not any(epoch.changed_s < moment <= epoch.from_s for moment, _, _ in self._states)
+        if not epoch.cut or not calm or epoch.changed_s + latest_s > self._last_s:
+            return []
+        hosts = self.witnesses.hosts
+        for one, other in [(one, other) for one in hosts for other in reversed(hosts) if one != other][:SEARCHED]:
+            whole = (
+                self._whole(one, other, before, epoch.changed_s),
+                self._whole(one, other, epoch.routes, epoch.from_s),
+            )
+            if whole != (False, True) or self._tied(one, other, before, epoch.routes):
+                continue
+            old, new = self._steps(one, other, before), self._steps(one, other, epoch.routes)
+            shared = next(n for n, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1])
+            rates = [way.rate_mbit for way in _ways(new) if way.rate_mbit]
+            check = RerouteCheck(
+                one, other, gap_s=max([PROBE_GAP_S, *(PROBE_BITS / 1e6 / rate / PROBE_SHARE for rate in rates)]),
+                lead_ms=round(sum(way.delay_ms for way in _ways(new[:shared])), 6),
+                earliest_s=round(self.convergence.earliest_s, 6), latest_s=round(latest_s, 6),
+            )  # fmt: skip
+            return [
+                Fault(
+                    name, "reroute_time", f"how long until {one} reaches {other} another way", epoch.changed_s, None,
+                    apply=(), apply_checks=(check,), part_of=epoch.cause,
+                )
+            ]  # fmt: skip
+        return []
+
+    def _tied(self, source: str, target: str, before: SetRoutes, after: SetRoutes) -> bool:
+        """Whether both ways are so alike that daemons may have gone the other one from the beginning."""
+        old, new = self._steps(source, target, before), self._steps(source, target, after)
+        return not self.convergence.exact and abs(length_ns(old) - length_ns(new)) <= TIE_NS
+
+    def _possible(self, moment: float) -> list[SetRoutes]:
+        """All routes that may be in force while one looks at what a fault did."""
+        if self.convergence.exact:
+            return [self._at(moment)]
+        since = [(0.0, PLANNED), *((epoch.since_s, epoch.routes) for epoch in self.epochs)]
+        until = [epoch.from_s for epoch in self.epochs] + [float("inf")]
+        return [
+            routes
+            for (begin, routes), end in zip(since, until, strict=True)
+            if begin <= moment + LOOK_S and moment < end
+        ]
 
     def _with_fair_checks(self, fault: Fault) -> Fault:
         """Without checks that the routes of that moment decide in another way than those of the plan would."""
@@ -120,14 +210,22 @@ class Rerouting:
         def fair(check: Check, moment: float) -> bool:
             if not isinstance(check, PathCheck) or any(isinstance(action, Block) for action in fault.apply):
                 return True
-            whole = self._whole(check.source, check.target, self._at(moment), moment)
-            return whole == (check.expect == "open")
+            ends = check.source, check.target
+            around = self._set_routes(self._down(moment))
+            if check.expect == "blocked" and self._whole(*ends, around, moment) and self._tied(*ends, PLANNED, around):
+                return False
+            expected = check.expect == "open"
+            return all(self._whole(*ends, routes, moment) == expected for routes in self._possible(moment))
 
         return replace(
             fault,
             apply_checks=tuple(check for check in fault.apply_checks if fair(check, fault.apply_s)),
             undo_checks=tuple(check for check in fault.undo_checks if fair(check, fault.undo_s or 0.0)),
         )
+
+
+def _ways(steps: Sequence[Step]) -> list[Impairment]:
+    return [link.ab if forward else link.ba for link, forward in steps]
 
 
 def link_states(faults: Sequence[Fault]) -> list[tuple[float, tuple[str, ...], str]]:

@@ -14,6 +14,7 @@ from topologies.switching import Step
 
 PER_CLASS = 3  # links of each class that are measured
 SETTLE_S = 2.5  # after a fault ends: as long as a probe that was under way is waited for
+REROUTES = ("reroute", "reroute_time")  # changes of routes, and how long packets needed to go another way
 Window = tuple[float, float | None]
 
 
@@ -130,10 +131,15 @@ class Witnesses:
             return any((link.name, forward) in flooded for link, forward in self.routes.path(source, target))
         return False
 
-    def disturbed(self, source: str, target: str, faults: Sequence[Fault]) -> tuple[Window, ...]:
-        """Windows (from_s, to_s; None = to the end) in which some fault changes the path; the settling included."""
+    def disturbed(
+        self, source: str, target: str, faults: Sequence[Fault], since: Mapping[str, float] | None = None
+    ) -> tuple[Window, ...]:
+        """Windows (from_s, to_s; None = to the end) in which some fault changes the path; the settling included.
+
+        `since`: from when on faults may do so that are not applied by us (daemons that change routes).
+        """
         return tuple(
-            (fault.apply_s, None if fault.undo_s is None else fault.undo_s + SETTLE_S)
+            ((since or {}).get(fault.name, fault.apply_s), None if fault.undo_s is None else fault.undo_s + SETTLE_S)
             for fault in faults
             if any(self.touched(source, target, action) for action in fault.apply)
         )
@@ -155,10 +161,10 @@ def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple
             return True
         others = [other for other in faults if other.name != fault.name]
         if isinstance(check, PathCheck):  # whether routes of that moment are whole is known by who changes them
-            others = [other for other in others if other.verb != "reroute"]
+            others = [other for other in others if other.verb not in REROUTES]
         active = [o for o in others if o.apply_s <= moment + SETTLE_S and (o.undo_s is None or moment < o.undo_s)]
         done = [action for other in active for action in other.apply]
-        if fault.verb == "reroute":  # its checks know what is down, but not what is degraded on the way
+        if fault.verb in REROUTES:  # its checks know what is down, but not what is degraded on the way
             return not any(
                 isinstance(a, Shape) or (isinstance(a, Block) and witnesses.touched(check.source, check.target, a))
                 for a in done

@@ -34,6 +34,27 @@ class Topology(BaseModel):
     generator: str
 
 
+class Ospf(Strict):
+    """Routing daemons, one for each router: when they notice that a neighbour is gone (RFC 2328; whole seconds)."""
+
+    hello: Seconds = Field(1.0, ge=1, le=65535, description="how often a router tells its neighbours that it is there")
+    dead: Seconds = Field(4.0, ge=2, le=65535, description="a neighbour that was not heard for so long is gone")
+    detect: Literal["hello", "carrier", "bfd"] = Field(
+        "hello", description="by hellos alone, by the cable as well, or by hellos and BFD (RFC 5880)"
+    )
+    bfd_interval: Milliseconds = Field(
+        100.0, ge=10, le=10_000, description="three lost in a row: the neighbour is gone"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Ospf:
+        if self.hello % 1 or self.dead % 1:
+            raise ValueError("'hello' and 'dead' are whole seconds, as the protocol sends them (RFC 2328, A.3.2)")
+        if self.dead < 2 * self.hello:
+            raise ValueError("'dead' must be at least twice 'hello', or a single late hello ends a neighbourhood")
+        return self
+
+
 class Network(Strict):
     """Settings of the whole emulation."""
 
@@ -41,8 +62,11 @@ class Network(Strict):
     switch: Literal["bridge", "ovs"] = "bridge"
     congestion_control: str = "cubic"
     mtu: int = Field(1500, ge=576, le=9000)
-    routing: Literal["static", "recompute"] = Field("static", description="whether routes follow links that go down")
+    routing: Literal["static", "recompute", "ospf"] = Field(
+        "static", description="whether routes follow links that go down, and who sees to it"
+    )
     convergence: Seconds = Field(2.0, ge=0.5, description="how long after a change `recompute` has new routes")
+    ospf: Ospf = Field(default_factory=lambda: Ospf.model_validate({}))
 
 
 # ---- the peers ----
@@ -93,10 +117,20 @@ class Overlay(Strict):
 
 
 class Publish(Strict):
-    """Every item is published by `copies` different hosts."""
+    """Every item is published by `copies` different hosts, or by so many in the mean, more for popular items."""
 
     copies: int = Field(1, ge=1)
     by: Selector = ["all"]
+    allocation: Literal["uniform", "proportional", "square_root"] = Field(
+        "uniform", description="copies of an item: of all alike, or in the proportion of (the root of) its popularity"
+    )
+    popularity: str | None = Field(None, description="with 'allocation': as of lookups, zipf(1.2)")
+
+    @model_validator(mode="after")
+    def _by_popularity(self) -> Publish:
+        if (self.allocation == "uniform") != (self.popularity is None):
+            raise ValueError("'allocation' proportional or square_root goes with a 'popularity', and only they do")
+        return self
 
 
 class Lookup(Strict):

@@ -9,6 +9,7 @@ from typing import Any
 
 import harness
 from harness import errors
+from harness.emulation import bird
 from harness.emulation.launch import WORKER
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.plan.model import Plan
@@ -26,6 +27,8 @@ def run_virtual(plan: Plan, run_dir: RunDir, report: Report, *, memory: str = "4
     Raises EnvironmentUnfit when there is no kernel (unless `build_kernel`) or it cannot boot, and what the worker
     reports. A guest that had to be ended is no exception: what it had measured is there to be judged.
     """
+    if plan.network.routing == "ospf":
+        bird.require()  # the guest has this machine's programs
     if build_kernel:
         kernel.build(lambda text: report({"say": text}))
     elif kernel.status().state != "ready":
