@@ -10,7 +10,12 @@ from peers.core import Core
 PROTOCOLS: dict[str, dict[str, str]] = {
     "flooding": {"servent": "peers.flooding:Servent"},
     "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
-    "napster": {"user": "peers.napster:User", "index": "peers.napster:Index"},
+    "napster": {
+        "user": "peers.napster:User",
+        "index": "peers.napster:Index",
+        "polluter": "peers.napster.adversaries:Polluter",
+        "withholder": "peers.napster.adversaries:Withholder",
+    },
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node", "adversary": "peers.dht.adversary:Adversary"},
     "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},

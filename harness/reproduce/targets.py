@@ -16,6 +16,7 @@ MODULES = {
     "T11B": "t11b_gossip_sybils",
     "T13": "t13_eclipse_slots",
     "T14": "t14_disjoint_paths",
+    "T18": "t18_pollution",
 }
 
 

@@ -6,13 +6,12 @@ where the one before ended, is checked at the end, and is shared from then on.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from peers import content
 from peers.core import Address
+from peers.napster.checks import Check, check_of
 from peers.store import StoreError
 from peers.wire.opennap import DOWNLOADED, DOWNLOADING, Ack, Message, Result, encode_ask
 
@@ -39,7 +38,8 @@ class Download:
     ident: str = ""
     have: int = 0
     fetched: int = 0
-    hasher: Any = field(default_factory=hashlib.sha1)
+    wasted: int = 0  # bytes that came and were refused
+    check: Check | None = None  # once the size is known
     served: dict[str, None] = field(default_factory=dict)
     searches: int = 0
     moved: float = 0.0
@@ -62,14 +62,21 @@ class Downloads:
     # ---- from the search to the stream ----
 
     def begin(self, op: str, item: str, size: int) -> None:
-        """Raises StoreError."""
         download = Download(op, item, size)
-        kept = self.user.store.size(download.part) or 0
-        for at in range(0, kept, COPY_BYTES):
-            download.hasher.update(self.user.store.read(download.part, at, min(COPY_BYTES, kept - at)))
-        download.have = kept
         self.running[op] = download
         self._search(download)
+
+    def _prepare(self, download: Download) -> None:
+        """Feed what is there of a download that was begun before to its check. Raises StoreError."""
+        options = self.user.options
+        check = download.check = check_of(options.check, download.item, download.size, options.piece_bytes)
+        kept = min(self.user.store.size(download.part) or 0, download.size)
+        for at in range(0, kept, COPY_BYTES):
+            download.have = min(at + COPY_BYTES, kept)
+            refused = check.feed(self.user.store.read(download.part, at, download.have - at))
+            if refused:
+                download.have -= refused
+                return
 
     def _search(self, download: Download) -> None:
         download.searching = True
@@ -94,6 +101,12 @@ class Downloads:
             return
         source = download.source = download.sources.popleft()
         download.size = download.size or source.share.size
+        try:
+            if download.check is None:
+                self._prepare(download)
+        except StoreError as error:
+            self._end(download, ok=False, reason=str(error))
+            return
         self._moves(download)
         self.user.set_timer(f"download {download.op}", self.user.options.timeout_s)
         self.user.line.where(source.nick, download.item, download.op, lambda ack: self._on_where(download, source, ack))
@@ -179,12 +192,15 @@ class Downloads:
         except StoreError as error:
             self._end(download, ok=False, reason=str(error))
             return
-        download.hasher.update(data)
         download.have += len(data)
         download.fetched += len(data)
         download.searches = 0
         download.served[str(download.remote)] = None
-        if download.have == download.size:
+        assert download.check is not None
+        refused = download.check.feed(data)
+        if refused:
+            self._refuse(download, refused)
+        elif download.have == download.size:
             self._complete(download)
         elif self.user.now - download.told >= PROGRESS_S:
             download.told = self.user.now
@@ -192,30 +208,41 @@ class Downloads:
 
     def _complete(self, download: Download) -> None:
         assert download.remote is not None
+        assert download.check is not None
         self.user.heard("file", download.ident, download.remote, download.have, download.op)
-        store = self.user.store
+        refused = download.check.finish()
+        if refused:
+            self._refuse(download, refused)
+            return
         try:
-            if download.hasher.hexdigest() != content.digest(download.item, download.size):
-                self._throw_away(download)
-                return
-            store.rename(download.part, download.item)
+            self.user.store.rename(download.part, download.item)
         except StoreError as error:
             self._end(download, ok=False, reason=str(error))
             return
         self._end(download, ok=True, hops=1)
-        self.user.offer(download.item, download.size)
+        if self.user.options.reshare:
+            self.user.offer(download.item, download.size)
 
     # ---- what goes wrong ----
 
-    def _throw_away(self, download: Download) -> None:
-        """Raises StoreError."""
-        self.user.store.remove(download.part)
-        download.have, download.hasher = 0, hashlib.sha1()
+    def _refuse(self, download: Download, count: int) -> None:
+        """The last `count` bytes are wrong: they are fetched again, from another user or from any once more."""
+        download.have -= count
+        download.wasted += count
         download.bad += 1
-        if download.bad < self.user.options.attempts:
-            self._broken(download, "the content is wrong")
-        else:
+        try:
+            if not download.have:
+                self.user.store.remove(download.part)
+        except StoreError as error:
+            self._end(download, ok=False, reason=str(error))
+            return
+        if download.bad >= self.user.options.bad_copies:
             self._end(download, ok=False, reason="the content is wrong")
+        elif self.user.options.search_again:
+            self._let_go(download)
+            self._search(download)
+        else:
+            self._broken(download, "the content is wrong")
 
     def on_closed(self, conn: int, reason: str) -> None:
         self._broken(self.by_conn[conn], reason if reason != "eof" else "the other user went away", closed=True)
@@ -265,7 +292,10 @@ class Downloads:
         self.running.pop(download.op, None)
         self.user.line.forget(download.op)
         self.user.cancel_timer(f"download {download.op}")
-        more = {"bytes": download.fetched, "sources": len(download.served), "bad": download.bad}
+        more: dict[str, Any] = {"bytes": download.fetched, "sources": len(download.served), "bad": download.bad}
+        more["wasted_bytes"] = download.wasted
+        if outcome["ok"] and download.check is not None:
+            more["polluted"] = int(download.check.polluted)
         providers = list(download.served) or ([str(download.remote)] if outcome["ok"] else [])
         self.user.end(download.op, "download", download.item, providers=providers, **outcome, **more)
 

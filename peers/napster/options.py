@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from peers.core import Options
+from peers.napster.checks import CHECKS
 
 
 def _option(default: Any, text: str) -> Any:
@@ -40,9 +41,39 @@ class UserOptions(Options):
     retry_s: float = _option(1.0, "log in again, or search again for a download, after so long; doubling up to 8 times")
     attempts: int = _option(4, "searches of a download that bring nothing before it has failed")
     addresses: int = _option(3, "users found by a lookup whose addresses are asked for")
+    check: str = _option("file", "a download is checked as a whole (file), piece by piece (pieces), or not (none)")
+    piece_bytes: int = _option(64 * 1024, "length of a piece")
+    bad_copies: int = _option(4, "times that a download is refused by its check before it has failed")
+    search_again: bool = _option(False, "after a bad copy choose among all users once more, not among the others")
+    reshare: bool = _option(True, "share what was downloaded")
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
-        _above_zero(self, ("uploads", "timeout_s", "retry_s", "attempts", "addresses"))
+        positive = ("uploads", "timeout_s", "retry_s", "attempts", "addresses", "piece_bytes", "bad_copies")
+        _above_zero(self, positive)
+        if self.check not in CHECKS:
+            raise ValueError(f"check is {self.check!r}, but has to be one of {', '.join(CHECKS)}")
         if not 0 <= self.link <= 10:
             raise ValueError("link must be 0 to 10")
+
+
+@dataclass
+class PolluterOptions(UserOptions):
+    bad_pieces: int = _option(0, "pieces of each copy that are wrong; 0: all")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        super().__post_init__()
+        if self.bad_pieces < 0:
+            raise ValueError("bad_pieces must not be negative")
+
+
+@dataclass
+class WithholderOptions(UserOptions):
+    answer_s: float = _option(0.0, "give so much later what is asked for, 64 KiB at a time; 0: never")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        super().__post_init__()
+        if self.answer_s < 0:
+            raise ValueError("answer_s must not be negative")
