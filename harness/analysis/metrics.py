@@ -14,6 +14,7 @@ from harness.analysis import content_metrics as content
 from harness.analysis import eclipse, recovery
 from harness.analysis import structure_metrics as structure
 from harness.analysis.reroutes import reroute_s
+from harness.analysis.sharing import busiest_link_bytes_per_s, shared_risk
 from harness.analysis.statistics import gini
 from harness.analysis.stretch import path_stretch
 
@@ -213,6 +214,8 @@ METRICS: dict[str, Metric] = {
     "clustering": structure.clustering,
     "path_length_mean": structure.path_length_mean,
     "path_stretch": path_stretch,
+    "shared_risk": shared_risk,
+    "busiest_link_bytes_per_s": busiest_link_bytes_per_s,
     "connected_after_s": structure.connected_after_s,
     "blocks": structure.blocks,
     "stale_share": structure.stale_share,

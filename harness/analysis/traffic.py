@@ -18,12 +18,14 @@ def traffic(packets: pd.DataFrame, messages: pd.DataFrame, book: Book, underlay:
     Columns: t_s (begin of the second), kind (host, link), name, direction (hosts: sent, received; links: ab, ba),
     overlay ("" for what belongs to none: probes, ICMP), bytes, packets, source (capture: whole frames; trace: protocol
     messages without headers).
-    Links are not tapped themselves: what arrived at its host has crossed every link of its path, so that a link's bytes
-    are those that it carried to their goal.
+    Links are not tapped themselves: what arrived at its host has crossed every link of its path (by the routes of that
+    moment), so that a link's bytes are those that it carried to their goal.
     """
     flows = _captured(packets, book) if len(packets) else _traced(messages)
     if flows.empty:
         return pd.DataFrame(columns=COLUMNS)
+    moments = [moment for moment, _ in underlay.changes]
+    flows["routes"] = np.searchsorted(moments, flows["t_s"].to_numpy(dtype=float), side="right") - 1
     flows["t_s"] = np.floor(flows["t_s"].to_numpy(dtype=float))
     source = "capture" if len(packets) else "trace"
     by_host = flows.rename(columns={"host": "name"}).assign(kind="host")
@@ -55,12 +57,13 @@ def _traced(messages: pd.DataFrame) -> pd.DataFrame:
 
 def _by_link(arrived: pd.DataFrame, underlay: Underlay) -> pd.DataFrame:
     """What arrived, summed by pair of hosts and second, then laid over the links of each pair's path."""
-    pairs = arrived.groupby(["t_s", "remote", "host", "overlay"])[["bytes", "packets"]].sum().reset_index()
+    by = ["t_s", "remote", "host", "routes", "overlay"]
+    pairs = arrived.groupby(by)[["bytes", "packets"]].sum().reset_index()
     crossings = [
-        (source, target, crossing.link, crossing.direction)
-        for source, target in pairs[["remote", "host"]].drop_duplicates().itertuples(index=False)
-        for crossing in underlay.path(source, target)
+        (source, target, routes, crossing.link, crossing.direction)
+        for source, target, routes in pairs[["remote", "host", "routes"]].drop_duplicates().itertuples(index=False)
+        for crossing in underlay.path(source, target, underlay.changes[routes][1])
     ]
-    legs = pd.DataFrame(crossings, columns=["remote", "host", "name", "direction"])
-    crossed = pairs.merge(legs, on=["remote", "host"]).assign(kind="link")
+    legs = pd.DataFrame(crossings, columns=["remote", "host", "routes", "name", "direction"])
+    crossed = pairs.merge(legs, on=["remote", "host", "routes"]).assign(kind="link")
     return crossed.groupby(KEYS)[["bytes", "packets"]].sum()

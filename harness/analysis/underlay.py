@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import NamedTuple
 
@@ -25,7 +26,24 @@ class Underlay:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
-        self._paths: dict[tuple[str, str], tuple[Crossing, ...]] = {}
+        self._paths: dict[tuple[str, str, tuple[str, ...]], tuple[Crossing, ...]] = {}
+
+    @cached_property
+    def changes(self) -> tuple[tuple[float, tuple[str, ...]], ...]:
+        """(moment, links that routes avoid from then on), in order; the first is the timeline's begin, with none."""
+        found: list[tuple[float, int, tuple[str, ...]]] = [(-math.inf, 0, ())]
+        for fault in self._plan.faults:
+            down = next((action.down for action in fault.apply if isinstance(action, SetRoutes)), None)
+            if down is None:
+                continue
+            found.append((fault.apply_s, 1, down))
+            if fault.undo and fault.undo_s is not None:
+                found.append((fault.undo_s, 0, ()))
+        return tuple((moment, down) for moment, _, down in sorted(found))
+
+    def down_at(self, moment: float) -> tuple[str, ...]:
+        """The links that routes avoid at that moment, by the plan."""
+        return next(down for since, down in reversed(self.changes) if since <= moment)
 
     @cached_property
     def topology(self) -> Topology:
@@ -37,31 +55,36 @@ class Underlay:
     def _routes(self) -> Routes:
         return Routes(self.topology)
 
-    def path(self, source: str, target: str) -> tuple[Crossing, ...]:
-        """The links from one node to another; empty for a node to itself and where there is no way."""
-        key = source, target
+    def path(self, source: str, target: str, down: tuple[str, ...] = ()) -> tuple[Crossing, ...]:
+        """The links from one node to another; empty for a node to itself and where there is no way.
+
+        By the routes of the plan, or by those that avoid the links that are `down`.
+        """
+        key = source, target, down
         if key not in self._paths:
-            self._paths[key] = self._search(source, target)
+            self._paths[key] = self._search(*key)
         return self._paths[key]
 
-    def _search(self, source: str, target: str) -> tuple[Crossing, ...]:
+    def _search(self, source: str, target: str, down: tuple[str, ...]) -> tuple[Crossing, ...]:
         if source == target:
             return ()
         try:
-            steps = self._routes.path(source, target)
+            steps = path_around(self._routes, self._avoiding(down), source, target) or []
         except TopologyError:
             return ()
         return tuple(
             Crossing(link.name, "ab" if forward else "ba", link.ab if forward else link.ba) for link, forward in steps
         )
 
+    def _avoiding(self, down: tuple[str, ...]) -> Routes:
+        return self._around.setdefault(down, Routes(self.topology, down)) if down else self._routes
+
     def moves(self, action: Action, source: str, target: str) -> bool:
         """Whether packets between two nodes take other links after this change of routes."""
         if not isinstance(action, SetRoutes) or source == target:
             return False
-        now = self._around.setdefault(action.down, Routes(self.topology, action.down))
-        steps = path_around(self._routes, now, source, target)
-        return [link.name for link, _ in steps or ()] != [crossing.link for crossing in self.path(source, target)]
+        ways = [[crossing.link for crossing in self.path(source, target, down)] for down in ((), action.down)]
+        return ways[0] != ways[1]
 
     def delay_ms(self, source: str, target: str) -> float:
         """The planned one-way delay."""

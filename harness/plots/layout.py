@@ -10,13 +10,18 @@ import networkx as nx
 from harness.analysis.dataset import Dataset
 
 Place = tuple[float, float]
+REACH, FAN = 0.06, 1.6  # how far hosts stand from their router, and over what angle
 
 
 def places(data: Dataset) -> dict[str, Place]:
     """A place for every node of the underlay, within 0 to 1 in both directions; the same for the same plan."""
     nodes = data.plan.nodes
-    if all(node.position is not None for node in nodes):
-        found = {node.name: node.position for node in nodes if node.position is not None}
+    known = {node.name: node.position for node in nodes if node.position is not None}
+    if len(known) == len(nodes):
+        found = known
+    elif known and all(node.name in known for node in nodes if node.kind != "host"):
+        found = _spread(known)
+        _around(data, found)
     else:
         hosts = {node.name: node.labels[0] if node.labels else "" for node in nodes if node.kind == "host"}
         regions = list(dict.fromkeys(hosts.values()))
@@ -24,6 +29,41 @@ def places(data: Dataset) -> dict[str, Place]:
         found = _by_region(hosts, regions) if grouped else _by_nearness(data)
         _fill_in(data, found)
     return _scaled(found)
+
+
+def _spread(known: dict[str, Place]) -> dict[str, Place]:
+    """Half where the map has them, half by rank, east to west and north to south: what lies close can be told apart."""
+    halves = []
+    for axis in (0, 1):
+        values = sorted({place[axis] for place in known.values()})
+        rank = {value: number / max(1, len(values) - 1) for number, value in enumerate(values)}
+        width = values[-1] - values[0] or 1.0
+        halves.append({name: (rank[at[axis]] + (at[axis] - values[0]) / width) / 2 for name, at in known.items()})
+    return {name: (halves[0][name], halves[1][name]) for name in known}
+
+
+def _around(data: Dataset, found: dict[str, Place]) -> None:
+    """Hosts in a fan at their router, on the side away from the middle of the map."""
+    routers = list(found)
+    centre = (
+        sum(found[name][0] for name in routers) / len(routers),
+        sum(found[name][1] for name in routers) / len(routers),
+    )
+    hosts: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for link in data.plan.links:
+        for host, router in ((link.a, link.b), (link.b, link.a)):
+            if host not in found and router in routers and host not in seen:
+                seen.add(host)
+                hosts.setdefault(router, []).append(host)
+    for router, members in hosts.items():
+        x, y = found[router]
+        outward = math.atan2(y - centre[1], x - centre[0])
+        for number, host in enumerate(members):
+            angle = outward + FAN * (number - (len(members) - 1) / 2) / max(1, len(members) - 1)
+            found[host] = x + REACH * math.cos(angle), y + REACH * math.sin(angle)
+    for node in data.plan.nodes:
+        found.setdefault(node.name, centre)
 
 
 def _by_region(hosts: dict[str, str], regions: Sequence[str]) -> dict[str, Place]:

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from harness.analysis.dataset import Dataset
 from harness.analysis.view import View
 from harness.analysis.windows import Window
-from harness.faults import SetLink
+from harness.plots.cables import draw_cables, has_cables
 from harness.plots.layout import Place, places
-from harness.plots.panels import phases
+from harness.plots.panels import links_down, phases
 from harness.plots.style import BAD, FAINT, INK, OVERLAY_COLOURS, PAPER, Looks, NothingToDraw, new_figure
 
 PARTS = (INK, OVERLAY_COLOURS[4], OVERLAY_COLOURS[3], OVERLAY_COLOURS[5], OVERLAY_COLOURS[1], OVERLAY_COLOURS[2])
@@ -24,20 +24,32 @@ PANEL_INCHES = {1: 4.6, 2: 2.8, 3: 1.95}  # height by the number of panels side 
 
 
 def overlay_map(data: Dataset) -> Figure:
-    """One row for each overlay, one column for each phase: nodes by part, edges where messages passed."""
+    """One row for each overlay, one column for each phase: nodes by part, edges where messages passed.
+
+    Above them the underlay, where it is more than a line or two.
+    """
     if data.messages.empty:
         raise NothingToDraw("messages were not traced")
     windows, overlays, where = phases(data), data.overlays, places(data)
-    figure = new_figure(0.75 + PANEL_INCHES[len(windows)] * len(overlays))
-    grid = figure.subplots(len(overlays), len(windows), squeeze=False)
+    above = int(has_cables(data))
+    figure = new_figure(0.75 + PANEL_INCHES[len(windows)] * (len(overlays) + above))
+    grid = figure.subplots(len(overlays) + above, len(windows), squeeze=False)
     looks = Looks(data)
-    for line, overlay in zip(grid, overlays, strict=True):
+    if above:
+        draw_cables(grid[0], data, windows, where)
+        for axes, window in zip(grid[0], windows, strict=True):
+            _frame(axes, window.label, "underlay" if window is windows[0] else "")
+    for line, overlay in zip(grid[above:], overlays, strict=True):
         for axes, window in zip(line, windows, strict=True):
             view = data.within(window, overlay)
             _underlay(axes, data, where, window)
             _edges(axes, data, view, where, looks.colour(overlay))
             _peers(axes, data, view, where)
-            _frame(axes, window.label if overlay == overlays[0] else "", overlay if window is windows[0] else "")
+            _frame(
+                axes,
+                window.label if overlay == overlays[0] and not above else "",
+                overlay if window is windows[0] else "",
+            )
             axes.text(0.5, -0.02, _parts_text(view), transform=axes.transAxes, ha="center", va="top", fontsize=8.5)
     figure.legend(
         handles=_legend(), ncols=6, loc="outside lower left", fontsize=8, handletextpad=0.3, columnspacing=1.2
@@ -47,9 +59,7 @@ def overlay_map(data: Dataset) -> Figure:
 
 def _underlay(axes: Axes, data: Dataset, where: Mapping[str, Place], window: Window) -> None:
     """Links and routers, faint; links that are down in the whole window are red and broken."""
-    middle = (window.from_s + window.to_s) / 2
-    active = data.faults[(data.faults["from_s"] <= middle) & ~(data.faults["to_s"] <= middle)]["fault"]
-    down = {a.link for name in active for a in data.plan.fault[name].apply if isinstance(a, SetLink) and not a.up}
+    down = links_down(data, window)
     lines = {link.name: (where[link.a], where[link.b]) for link in data.plan.links}
     whole = [line for name, line in lines.items() if name not in down]
     axes.add_collection(LineCollection(whole, colors=FAINT, linewidths=0.8, alpha=0.35, zorder=1))

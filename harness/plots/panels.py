@@ -5,12 +5,14 @@ from __future__ import annotations
 from harness.analysis.dataset import Dataset
 from harness.analysis.windows import Window
 from harness.faults import Block, SetLink
+from topologies.paths import components
 
 MARGIN_S = 0.5  # a change and what follows from it at once belong to neither side
 
 
 def phases(data: Dataset) -> list[Window]:
-    """Before, during and after the fault that matters most: the first that cuts the network, else the first that ends.
+    """Before, during and after the fault that matters most: of those that cut the network the one that leaves it in
+    most parts (the first of them), else the first that ends.
 
     The whole run where there is none. "After" ends where the next fault begins, if that leaves anything.
     """
@@ -19,7 +21,8 @@ def phases(data: Dataset) -> list[Window]:
         return [window for window in data.windows if window.kind == "run"]
     cuts = [f.name for f in data.plan.faults if f.name in faults and any(_cuts(action) for action in f.apply)]
     ending = [name for name, window in faults.items() if window.to_s < data.end_s]
-    chosen = faults[next((name for name in cuts if name in ending), (ending or cuts or list(faults))[0])]
+    deepest = max((name for name in cuts if name in ending), key=lambda name: _parts(data, faults[name]), default=None)
+    chosen = faults[deepest or (ending or cuts or list(faults))[0]]
     found = (
         []
         if chosen.from_s <= 0
@@ -39,6 +42,18 @@ def phases(data: Dataset) -> list[Window]:
         until = min(others, default=data.end_s)
         found.append(Window("after", "after", chosen.to_s, until, f"after ({span(chosen.to_s, until)})"))
     return found
+
+
+def links_down(data: Dataset, window: Window) -> set[str]:
+    """Links that are down throughout the window."""
+    begun = data.faults["from_s"] <= window.from_s + MARGIN_S
+    active = data.faults[begun & ~(data.faults["to_s"] < window.to_s - MARGIN_S)]["fault"]
+    return {a.link for name in active for a in data.plan.fault[name].apply if isinstance(a, SetLink) and not a.up}
+
+
+def _parts(data: Dataset, window: Window) -> int:
+    """Into how many parts the underlay falls."""
+    return len(components(data.underlay.topology, links_down(data, window)))
 
 
 def _cuts(action: object) -> bool:
