@@ -129,9 +129,12 @@ class Member(Core):
         done: Callable[[Search], None],
         op: str | None = None,
         first_values: bool = False,
+        upkeep: bool = True,
     ) -> Search:
         """Begin to look for the nodes closest to the query's target; `done` may be called before this returns."""
-        search = Search(self.rpcs, lookup_for(query.target, self.info, self.options), query, done, op, first_values)
+        search = Search(
+            self.rpcs, lookup_for(query.target, self.info, self.options, upkeep), query, done, op, first_values
+        )
         self.table.touch(query.target, self.now)
         search.start(self.table.seeds(query.target, self.options.k, self.now))
         return search

@@ -136,7 +136,7 @@ class Node(Member):
             operation.search = search
             found(operation, search)
 
-        search = self.search(query, done, operation.op, first_values)
+        search = self.search(query, done, operation.op, first_values, upkeep=operation.verb == "publish")
         operation.search = search
 
     def _on_time_out(self, operation: Operation) -> None:

@@ -20,7 +20,7 @@ class DhtOptions(Options):
     k: int = _option(8, "contacts in a bucket, nodes in an answer, and (see replicas) keepers of a provider's address")
     alpha: int = _option(3, "questions of a lookup under way at once")
     paths: int = _option(1, "disjoint paths of a lookup, each with alpha questions under way (S/Kademlia)")
-    second_choices: bool = _option(True, "false: a path asks nobody but whom the last answer named (see disjoint.py)")
+    second_choices: bool = _option(True, "false: lookups by paths that end at their first liar (see chains.py)")
     replicas: int = _option(0, "nodes that a provider is announced to; 0: k")
     bound_ids: bool = _option(False, "ids must fit their addresses, our own too; others are passed over (BEP 42)")
     node_id: str = _option("", "own id, 40 hexadecimal digits (default: drawn from the seed)")
@@ -55,8 +55,6 @@ class DhtOptions(Options):
         digits = "0123456789abcdefABCDEF"
         if self.node_id and (len(self.node_id) != 2 * ID_BYTES or self.node_id.strip(digits)):
             raise ValueError(f"node_id is {self.node_id!r}, but has to be {2 * ID_BYTES} hexadecimal digits")
-        if not self.second_choices and self.alpha != 1:
-            raise ValueError("without second choices a path asks one node after the other: alpha has to be 1")
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Paths without second choices, step by step."""
 
-import pytest
 from test_dht_disjoint import ME, node
 
 from peers.dht import DhtOptions
@@ -60,6 +59,5 @@ def test_nobody_to_ask_is_the_end():
 def test_which_lookup_the_options_ask_for():
     assert type(lookup_for(0, ME, DhtOptions())) is Lookup
     assert type(lookup_for(0, ME, DhtOptions(paths=2))) is DisjointLookup
-    assert type(lookup_for(0, ME, DhtOptions(alpha=1, second_choices=False))) is Chains
-    with pytest.raises(ValueError, match="alpha has to be 1"):
-        DhtOptions(second_choices=False)
+    assert type(lookup_for(0, ME, DhtOptions(paths=2, second_choices=False))) is Chains
+    assert type(lookup_for(0, ME, DhtOptions(paths=2, second_choices=False), upkeep=True)) is Lookup

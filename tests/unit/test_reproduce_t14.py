@@ -20,7 +20,7 @@ overlays:
   dht:
     protocol: dht
     peers: [{on: honest}, {role: adversary, on: liars}]
-    options: {from: 20 s, k: 2, alpha: 1, paths: 1, second_choices: false, replicas: 1}
+    options: {from: 20 s, k: 2, paths: 1, second_choices: false, replicas: 1}
 items: 10
 workload:
   - {publish: {copies: 1, by: honest}, from: 5 s, to: 10 s}
