@@ -18,7 +18,13 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     },
     "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
     "dht": {"node": "peers.dht:Node", "adversary": "peers.dht.adversary:Adversary"},
-    "bittorrent": {"peer": "peers.bittorrent.peer:Peer", "tracker": "peers.bittorrent.tracker:Tracker"},
+    "bittorrent": {
+        "peer": "peers.bittorrent.peer:Peer",
+        "tracker": "peers.bittorrent.tracker:Tracker",
+        "polluter": "peers.bittorrent.adversaries:Polluter",
+        "free_rider": "peers.bittorrent.adversaries:FreeRider",
+        "withholder": "peers.bittorrent.adversaries:Withholder",
+    },
     "gossip": {
         "peer": "peers.gossip:Peer",
         "member": "peers.gossip:Member",

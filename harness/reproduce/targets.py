@@ -12,6 +12,8 @@ MODULES = {
     "T3": "t03_rumor_mongering",
     "T4": "t04_fanout_threshold",
     "T5": "t05_push_rounds",
+    "T6": "t06_distribution_time",
+    "T7": "t07_piece_selection",
     "T11": "t11_relay_cost",
     "T11B": "t11b_gossip_sybils",
     "T13": "t13_eclipse_slots",

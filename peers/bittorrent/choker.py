@@ -13,18 +13,21 @@ from peers.bittorrent.link import Link
 
 
 class Choker:
-    """`optimistic_every` rounds the optimistic unchoke goes to another."""
+    """`optimistic_every` rounds the optimistic unchoke goes to another. With policy "random" a downloader gives to
+    anybody, and gets nothing for it; with no slots at all it rides free."""
 
-    def __init__(self, slots: int, optimistic_every: int, seed_policy: str, rng: Random) -> None:
+    def __init__(self, slots: int, optimistic_every: int, seed_policy: str, rng: Random, policy: str = "rate") -> None:
         self._slots = slots
         self._every = max(1, optimistic_every)
-        self._seed_policy = seed_policy
+        self._seed_policy, self._policy = seed_policy, policy
         self._rng = rng
         self._round = 0
         self._optimist: Link | None = None
 
     def round(self, links: Sequence[Link], seeding: bool, now: float) -> set[Link]:
         """Those to be unchoked from now on; all others are choked."""
+        if not self._slots:
+            return set()
         wanting = [link for link in links if link.wanted]
         ranked = self._ranked(wanting, seeding, now)
         chosen = set(ranked[: self._slots - 1])
@@ -47,4 +50,6 @@ class Choker:
             return sorted(wanting, key=lambda link: (not link.choking, link.changed_at, order[link]))
         if seeding:
             return sorted(wanting, key=lambda link: (-link.up.bytes_per_s(now), order[link]))
+        if self._policy == "random":
+            return sorted(wanting, key=lambda link: order[link])
         return sorted(wanting, key=lambda link: (link.snubbed, -link.down.bytes_per_s(now), order[link]))

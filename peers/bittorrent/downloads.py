@@ -138,6 +138,8 @@ class Downloads:
             self._condemn(partial)
             return
         self.picker.done(partial.piece)
+        if self._peer.options.tell_pieces:
+            self._peer.emit("piece", item=self._swarm.item, piece=partial.piece, hosts=sorted(partial.hosts))
         for link in list(self._swarm.links.values()):
             if not link.has:
                 continue

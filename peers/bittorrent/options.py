@@ -33,9 +33,10 @@ class BitTorrentOptions(Options):
     pipeline_s: float = _option(0.5, "blocks asked for ahead: what arrives in this time")
     pipeline_min: int = _option(4, "... but so many at least")
     pipeline_max: int = _option(128, "... and so many at most, which is also what others may ask for ahead")
-    upload_slots: int = _option(8, "peers that are unchoked at once, the optimistic unchoke included")
+    upload_slots: int = _option(8, "peers that are unchoked at once, the optimistic unchoke included; 0: give nothing")
     choke_s: float = _option(10.0, "choose anew whom to unchoke after so long")
     optimistic_s: float = _option(30.0, "give the optimistic unchoke to another after so long")
+    choker: str = _option("rate", "whom a downloader unchokes: rate (who gives most: tit for tat) or random")
     seed_choker: str = _option("rate", "whom a seed unchokes: rate (the fastest) or round_robin")
     upload_rate_mbit: float = _option(0.0, "limit for payload sent; 0: none")
     download_rate_mbit: float = _option(0.0, "limit for payload asked for; 0: none")
@@ -44,6 +45,7 @@ class BitTorrentOptions(Options):
     idle_timeout_s: float = _option(120.0, "close a stream that was silent for so long")
     reconnect_s: float = _option(5.0, "dial a peer that could not be reached again after so long, doubling")
     ban_after: int = _option(2, "bad pieces that a host may have had a part in; 0: never ban")
+    tell_pieces: bool = _option(False, "emit `piece` for each piece that has come and is right")
     seed_after_s: float = _option(-1.0, "stay as a seed for so long after a download; -1: to the end")
     download_timeout_s: float = _option(0.0, "end a download that did not finish in so long; 0: never")
     k: int = _option(8, "DHT: contacts in a bucket, and nodes that a provider is announced to (replication)")
@@ -60,19 +62,19 @@ class BitTorrentOptions(Options):
             "tracker_transport": ("udp", "http"),
             "metadata": ("auto", "yes", "no"),
             "piece_policy": POLICIES,
+            "choker": ("rate", "random"),
             "seed_choker": ("rate", "round_robin"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but has to be one of {', '.join(allowed)}")
-        positive = (
-            "announce_s numwant item_bytes pipeline_s pipeline_min pipeline_max upload_slots choke_s optimistic_s"
-        )
+        positive = "announce_s numwant item_bytes pipeline_s pipeline_min pipeline_max choke_s optimistic_s"
         positive += " max_connections request_timeout_s idle_timeout_s reconnect_s endgame_copies republish_s"
         for name in positive.split():
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but has to be above 0")
-        for name in ("random_first", "upload_rate_mbit", "download_rate_mbit", "ban_after", "download_timeout_s"):
+        limits = "random_first upload_slots upload_rate_mbit download_rate_mbit ban_after download_timeout_s"
+        for name in limits.split():
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but cannot be negative")
         if self.piece_bytes < 16 * 1024 or self.piece_bytes & (self.piece_bytes - 1):
@@ -102,3 +104,25 @@ class BitTorrentOptions(Options):
         return DhtOptions(
             k=self.k, alpha=self.alpha, paths=self.paths, refresh_s=self.refresh_s, peer_ttl_s=self.peer_ttl_s
         )
+
+
+@dataclass
+class PolluterOptions(BitTorrentOptions):
+    bad_pieces: int = _option(0, "pieces that are wrong of what it shares; 0: all")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        super().__post_init__()
+        if self.bad_pieces < 0:
+            raise ValueError(f"bad_pieces is {self.bad_pieces}, but cannot be negative")
+
+
+@dataclass
+class FreeRiderOptions(BitTorrentOptions):
+    upload_slots: int = _option(0, "peers that are unchoked at once: none")
+
+
+@dataclass
+class WithholderOptions(BitTorrentOptions):
+    upload_slots: int = _option(1000, "peers that are unchoked at once: all")
+    upload_rate_mbit: float = _option(0.0, "what it answers requests with; 0: it never answers")

@@ -54,7 +54,7 @@ class Swarm:
         self.dialling = 0
         self.banned: set[str] = set()
         self.leave_at: float | None = None
-        self._choker = Choker(o.upload_slots, round(o.optimistic_s / o.choke_s), o.seed_choker, peer.rng)
+        self._choker = Choker(o.upload_slots, round(o.optimistic_s / o.choke_s), o.seed_choker, peer.rng, o.choker)
         self._next_round = peer.now + o.choke_s
 
     @property
