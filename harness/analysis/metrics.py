@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from harness.analysis import circuits, eclipse, recovery
 from harness.analysis import content_metrics as content
-from harness.analysis import eclipse, recovery
 from harness.analysis import structure_metrics as structure
 from harness.analysis.reroutes import reroute_s
 from harness.analysis.sharing import busiest_link_bytes_per_s, shared_risk
@@ -193,6 +193,8 @@ METRICS: dict[str, Metric] = {
     "recovery_s": recovery.recovery_s,
     "items_lost": recovery.items_lost,
     "reroute_s": reroute_s,
+    "circuits_dialled_share": circuits.circuits_dialled_share,
+    "circuits_leased_share": circuits.circuits_leased_share,
     "components": components,
     "largest_component_share": largest_component_share,
     "downloads": content.downloads,

@@ -15,7 +15,17 @@ from harness.plan.degrees import ranked_hosts
 from harness.plan.faults import FaultPlanner
 from harness.plan.items import item_names
 from harness.plan.links import LinkShaper
-from harness.plan.model import CapturePlan, Expectation, NetworkPlan, OspfPlan, PeerPlan, Plan, ProbePair, Step
+from harness.plan.model import (
+    CapturePlan,
+    CircuitPlan,
+    Expectation,
+    NetworkPlan,
+    OspfPlan,
+    PeerPlan,
+    Plan,
+    ProbePair,
+    Step,
+)
 from harness.plan.nodes import NodePlanner, link_plans
 from harness.plan.overlays import check_parameters, peer_plans
 from harness.plan.routing import Rerouting
@@ -101,7 +111,7 @@ def _network(spec: Spec) -> NetworkPlan:
     network = spec.network
     return NetworkPlan(
         network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence,
-        _ospf(spec),
+        _ospf(spec), CircuitPlan(network.circuits.per_line, network.circuits.hold) if network.circuits else None,
     )  # fmt: skip
 
 

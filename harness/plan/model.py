@@ -148,6 +148,14 @@ class OspfPlan:
 
 
 @dataclass(frozen=True)
+class CircuitPlan:
+    """A telephone network to hold the run against: a model."""
+
+    per_line: int
+    hold_s: float
+
+
+@dataclass(frozen=True)
 class NetworkPlan:
     """Settings of the whole emulation."""
 
@@ -158,6 +166,7 @@ class NetworkPlan:
     routing: Literal["static", "recompute", "ospf"] = "static"
     convergence_s: float = 2.0  # from a change of the network to the routes that take it into account
     ospf: OspfPlan | None = None  # with routing "ospf" alone
+    circuits: CircuitPlan | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
     west                      by label or class      all except west3       without some
     25 % of west              a random share         3 of east              a random number
     one of west               also: half, third, minority, majority (alone: of all)
+    2 of routers              links: all links at two routers; `2 of routers except BBN except MIT`
     busiest 3 by degree       also: 5 %, half, ...; of west; by another measure (see harness/plan/degrees.py)
 
 A list is the union of its entries. Random choices are drawn from the seed; the result keeps the order of the universe.
@@ -42,13 +43,14 @@ class Universe:
     members: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
     measures: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)  # how busy each member is
+    wholes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # "2 of routers": two names, all that they name
 
     def without(self, gone: Iterable[str]) -> Universe:
         """The same names over fewer members; those who are gone can still be excepted by name."""
         out = set(gone)
         names = {**{member: () for member in self.members if member in out}, **self.names}
         left = tuple(member for member in self.members if member not in out)
-        return Universe(self.what, left, names, self.measures)
+        return Universe(self.what, left, names, self.measures, self.wholes)
 
 
 def select(selectors: Sequence[str], universe: Universe, rng: Random) -> tuple[str, ...]:
@@ -68,6 +70,8 @@ def _select(text: str, universe: Universe, rng: Random) -> set[str]:
     if text in AMOUNTS and text not in universe.names:
         text += " of all"
     amount = _AMOUNT.fullmatch(text)
+    if amount and amount[2].partition(" except ")[0].strip() in universe.wholes:
+        return _wholes(amount[1], amount[2], universe, rng)
     if amount:
         pool = [member for member in universe.members if member in _select(amount[2], universe, rng)]
         return set(rng.sample(pool, _count(amount[1], len(pool), text)))
@@ -83,6 +87,17 @@ def _select(text: str, universe: Universe, rng: Random) -> set[str]:
         return {text}
     known = [*universe.names, *universe.members]
     raise SelectionError(f"there is no {universe.what} {text!r}{did_you_mean(text, known)}")
+
+
+def _wholes(amount: str, text: str, universe: Universe, rng: Random) -> set[str]:
+    """All members of some names, which are drawn: all links at two routers."""
+    group, *excepted = [part.strip() for part in text.split(" except ")]
+    names = universe.wholes[group]
+    if unknown := [name for name in excepted if name not in names]:
+        raise SelectionError(f"{unknown[0]!r} is none of the {group}{did_you_mean(unknown[0], names)}")
+    pool = [name for name in names if name not in excepted]
+    chosen = rng.sample(pool, _count(amount, len(pool), f"{amount} of {text}"))
+    return {member for name in chosen for member in universe.names[name]} & set(universe.members)
 
 
 def _busiest(amount: str, group: str, measure: str, universe: Universe, rng: Random) -> set[str]:

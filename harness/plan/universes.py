@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.plan.degrees import link_measures, peer_measures
 from harness.plan.model import PeerPlan
 from harness.plan.selectors import Universe
-from topologies.model import HOST, Topology
+from topologies.model import HOST, ROUTER, Topology
 
 
 def peer_universe(topology: Topology, peers: Sequence[PeerPlan], hosts: Universe) -> Universe:
@@ -31,4 +31,6 @@ def link_universe(topology: Topology) -> Universe:
         if node.kind != HOST and node.name not in names:
             names[node.name] = [link.name for link in topology.links_of(node.name)]
     members = tuple(link.name for link in topology.links)
-    return Universe("link", members, {n: tuple(m) for n, m in names.items()}, link_measures(topology))
+    routers = tuple(node.name for node in topology.nodes if node.kind == ROUTER and node.name in names)
+    wholes = {"routers": routers} if routers else {}
+    return Universe("link", members, {n: tuple(m) for n, m in names.items()}, link_measures(topology), wholes)

@@ -25,7 +25,7 @@ from harness.plots.style import (
 
 MOST_SERIES = 12
 LINE = 110  # characters of small print across a figure
-_NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z%/]*)\s*")
+_NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*((?:[A-Za-z%/]+(?: [A-Za-z]+)*)?)\s*")
 
 
 class Axis(NamedTuple):
@@ -36,7 +36,9 @@ class Axis(NamedTuple):
     places: dict[str, float]  # value as text -> number
 
 
-def draw(metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame, cells: pd.DataFrame) -> Figure:
+def draw(
+    metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame, cells: pd.DataFrame, title: str = ""
+) -> Figure:
     """One metric over the whole run. `values`, `summary`, `cells`: see `harness.sweep.tables`. Raises NothingToDraw."""
     rows = summary[(summary["metric"] == metric) & (summary["window"] == "run") & (summary["overlay"] != "all")]
     points = values[(values["metric"] == metric) & (values["window"] == "run") & (values["overlay"] != "all")]
@@ -49,7 +51,7 @@ def draw(metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame, ce
         figure = _lines(rows, points, factors, axis) if axis else _rows(rows, points)
         axes = figure.axes[0]
         text = fill(f"{what} Bars: 95 % interval of the mean of {int(rows['n'].max())} runs; dots: runs.", LINE)
-        axes.set_title(metric.replace("_", " "), pad=9 + 12 * text.count("\n") + 11)
+        axes.set_title(title or metric.replace("_", " "), pad=9 + 12 * text.count("\n") + 11)
         note = axes.annotate(text, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5,
                              color=INK)  # fmt: skip
         note.set_in_layout(False)  # it may be wider than the axes
@@ -101,7 +103,7 @@ def _lines(rows: pd.DataFrame, points: pd.DataFrame, factors: pd.DataFrame, axis
         axes.errorbar(own["x"] + shift, own["mean"], yerr=half, color=colour, linestyle=line, marker=marker,
                       markersize=5, linewidth=1.6, capsize=3, label=name)  # fmt: skip
     unit = f", {axis.unit}" if axis.unit else ""
-    axes.set_xlabel(f"{axis.factor}{unit}")
+    axes.set_xlabel(axis.unit if axis.factor == "name" and axis.unit else f"{axis.factor}{unit}")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     _legend(axes, len(names))
     tidy(axes)

@@ -29,7 +29,9 @@ def make_sweep_report(place: SweepDir) -> None:
     shown = [name for name in record["metrics"] or USUAL if name in set(found["values"]["metric"])]
     try:
         place.figures.mkdir(exist_ok=True)
-        figures = [figure for name in shown if (figure := _figure(place, name, found))]
+        together = [name for name in record.get("together") or () if name in METRICS]
+        figures = [figure for figure in (_together(place, together, found),) if figure]
+        figures += [figure for name in shown if (figure := _figure(place, name, found))]
         place.page.write_text(_page(place, record, found, shown, figures))
     except OSError as error:
         raise RecordError(f"cannot write into {place.path}: {error.strerror}") from error
@@ -37,14 +39,41 @@ def make_sweep_report(place: SweepDir) -> None:
 
 def _figure(place: SweepDir, metric: str, found: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
     what = (METRICS[metric].__doc__ or "").partition("\n")[0]
+    return _drawn(place, metric, metric, what, found["values"], found["summary"], found["cells"])
+
+
+def _together(place: SweepDir, metrics: list[str], found: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
+    """Several metrics in one figure, each in the place of an overlay."""
+    if not metrics:
+        return None
+    values, summary = (_as_overlays(found[name], metrics) for name in ("values", "summary"))
+    what = " ".join(
+        f"{name.replace('_', ' ')}: {(METRICS[name].__doc__ or '').partition(chr(10))[0]}" for name in metrics
+    )
+    title = "; ".join(name.replace("_", " ") for name in metrics)
+    return _drawn(place, "together", metrics[0], what, values, summary, found["cells"], title)
+
+
+def _as_overlays(table: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """As if they were one metric of several overlays."""
+    own = table[table["metric"].isin(metrics) & (table["overlay"] != "all")]
+    words = own["metric"].str.replace("_", " ")
+    names = own["overlay"] + ": " + words if own["overlay"].nunique() > 1 else words
+    return own.assign(overlay=names, metric=metrics[0])
+
+
+def _drawn(
+    place: SweepDir, name: str, metric: str, what: str, values: pd.DataFrame, summary: pd.DataFrame,
+    cells: pd.DataFrame, title: str = "",
+) -> dict[str, Any] | None:  # fmt: skip
     try:
-        figure = draw(metric, what, found["values"], found["summary"], found["cells"])
+        figure = draw(metric, what, values, summary, cells, title)
     except NothingToDraw:
         return None
-    figure.savefig(place.figures / f"{metric}.png", dpi=PNG_DPI)
-    drawing = place.figures / f"{metric}.svg"
+    figure.savefig(place.figures / f"{name}.png", dpi=PNG_DPI)
+    drawing = place.figures / f"{name}.svg"
     figure.savefig(drawing, metadata={"Date": None})
-    return {"name": metric, "picture": Markup(svg.inline(drawing.read_text(), metric, what))}
+    return {"name": name, "picture": Markup(svg.inline(drawing.read_text(), name, what))}
 
 
 def _page(

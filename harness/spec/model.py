@@ -55,6 +55,13 @@ class Ospf(Strict):
         return self
 
 
+class Circuits(Strict):
+    """A telephone network in the place of packets, as a model (docs/underlay.md): what it would have carried."""
+
+    per_line: int = Field(20, ge=1, description="circuits that a line between routers carries at a time")
+    hold: Seconds = Field(5.0, gt=0, description="how long a lookup keeps its circuit")
+
+
 class Network(Strict):
     """Settings of the whole emulation."""
 
@@ -67,6 +74,7 @@ class Network(Strict):
     )
     convergence: Seconds = Field(2.0, ge=0.5, description="how long after a change `recompute` has new routes")
     ospf: Ospf = Field(default_factory=lambda: Ospf.model_validate({}))
+    circuits: Circuits | None = Field(None, description="compute what circuit switching would have carried")
 
 
 # ---- the peers ----
@@ -220,6 +228,9 @@ class Sweep(Strict):
         {}, description="name: {path: value}; the first is what others are held against"
     )
     metrics: list[str] = Field([], description="what tables and figures show first; see `harness list metrics`")
+    together: list[str] = Field(
+        [], description="metrics of the same unit that share one figure, drawn before the others"
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Sweep:

@@ -78,6 +78,7 @@ class Design:
     engine: str
     clock: str
     base: dict[str, Any]  # the document's data
+    together: tuple[str, ...] = ()  # metrics that share a figure
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
@@ -120,7 +121,7 @@ def read_design(path: Path, settings: Sequence[str], seed: int | None, engine: s
     metrics = tuple(spec.sweep.metrics) if spec.sweep else ()
     return Design(
         path, spec.name, base_seed, variants, spec.repeat, metrics, tuple(settings), engine,
-        "simulated" if engine == "memory" else clock, document.data,
+        "simulated" if engine == "memory" else clock, document.data, tuple(spec.sweep.together) if spec.sweep else (),
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ class SweepDir:
         record = {
             "format": FORMAT, "name": design.name, "spec": design.spec_path.name, "engine": design.engine,
             "clock": design.clock, "settings": design.settings, "base_seed": design.base_seed, "code": code_version(),
-            "metrics": design.metrics, "factors": design.factors,
+            "metrics": design.metrics, "together": design.together, "factors": design.factors,
             "cells": [
                 {"address": cell.address, "variant": cell.variant.label, "factors": cell.variant.factors,
                  "repetition": cell.repetition, "seed": cell.seed}
