@@ -36,7 +36,7 @@ PLANNED = SetRoutes()
 LOOK_S = 0.5  # how long a check right after a fault looks at what it did
 PROBE_GAP_S = 0.004  # when it is measured how long packets need to go another way
 PROBE_BITS = 600  # Ethernet 14, IP 20, UDP 8 and 25 bytes of a probe, and some
-PROBE_SHARE = 0.05  # of the slowest link on the way: measuring shall not fill it
+PROBE_SHARE = 0.1  # of the slowest link on the way: measuring shall not fill it
 TIE_NS = 100_000  # ways that differ by less may be equal to a routing daemon, which counts in 10 us a link
 
 
@@ -174,10 +174,11 @@ class Rerouting:
             old, new = self._steps(one, other, before), self._steps(one, other, epoch.routes)
             shared = next(n for n, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1])
             rates = [way.rate_mbit for way in _ways(new) if way.rate_mbit]
+            gap_s = max([PROBE_GAP_S, *(PROBE_BITS / 1e6 / rate / PROBE_SHARE for rate in rates)])
             check = RerouteCheck(
-                one, other, gap_s=max([PROBE_GAP_S, *(PROBE_BITS / 1e6 / rate / PROBE_SHARE for rate in rates)]),
+                one, other, gap_s=round(gap_s, 6),
                 lead_ms=round(sum(way.delay_ms for way in _ways(new[:shared])), 6),
-                earliest_s=round(self.convergence.earliest_s, 6), latest_s=round(latest_s, 6),
+                earliest_s=round(self.convergence.earliest_s, 6), latest_s=round(latest_s + gap_s, 6),
             )  # fmt: skip
             return [
                 Fault(

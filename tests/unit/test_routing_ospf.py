@@ -44,7 +44,7 @@ def test_times_follow_from_the_timers(tmp_path: Path) -> None:
     assert DelayCheck("h1", "h2", 42.0, 4.2) in reroute.apply_checks  # 4 x 10 + 2 instead of 10 + 2
     (check,) = fault(plan, "f1.t1").apply_checks
     assert isinstance(check, RerouteCheck)
-    assert (check.earliest_s, check.latest_s) == (2.9, 6.6)  # the last hello came up to 1 s before the cut
+    assert (check.earliest_s, check.latest_s) == (2.9, 6.604)  # the last hello came up to 1 s before the cut
 
 
 @pytest.mark.parametrize(
