@@ -2,8 +2,8 @@
 """Abstract graphs over the nodes 0 to n-1, as sorted edge lists: who is joined to whom, and nothing else.
 
 The planner uses them for overlays (which peer knows which), `meshes.py` for underlays. Every function has the
-signature `(rng, n, *, parameters)` and returns each edge once, as (a, b) with a < b. All graphs are connected;
-random ones are drawn again until they are, at most ATTEMPTS times.
+signature `(rng, n, *, parameters)` and returns each edge once, as (a, b) with a < b. All graphs are connected unless
+asked for otherwise; random ones are drawn again until they are, at most ATTEMPTS times.
 """
 
 from __future__ import annotations
@@ -93,8 +93,13 @@ def random_regular(rng: random.Random, n: int, *, degree: int) -> list[Edge]:
     return _connected("random_regular", lambda: nx.random_regular_graph(degree, n, seed=rng), "raise `degree`")
 
 
-def erdos_renyi(rng: random.Random, n: int, *, p: float | None = None, mean_degree: float | None = None) -> list[Edge]:
-    """Each pair is joined with probability `p`, or mean_degree / (n - 1): G(n, p) of Gilbert (1959), if connected."""
+def erdos_renyi(
+    rng: random.Random, n: int, *, p: float | None = None, mean_degree: float | None = None, connected: bool = True
+) -> list[Edge]:
+    """Each pair is joined with probability `p`, or mean_degree / (n - 1): G(n, p) of Gilbert (1959).
+
+    Drawn again until it is connected; `connected: false` takes the first draw, in however many parts it is.
+    """
     checks.whole("erdos_renyi", "nodes", n, 2)
     if (p is None) == (mean_degree is None):
         raise TopologyError("erdos_renyi: give either `p` or `mean_degree`, and not both")
@@ -106,6 +111,8 @@ def erdos_renyi(rng: random.Random, n: int, *, p: float | None = None, mean_degr
     checks.size("erdos_renyi", n, round(probability * n * (n - 1) / 2))
     # G(n, p) is connected almost surely above ln(n) / n and almost never below it (Erdos and Renyi 1960)
     advice = f"with {n} nodes `mean_degree` should be above ln(n) = {math.log(n):.1f} (`p` above {math.log(n) / n:.3g})"
+    if not connected:
+        return _sorted(nx.fast_gnp_random_graph(n, probability, seed=rng).edges())
     return _connected("erdos_renyi", lambda: nx.fast_gnp_random_graph(n, probability, seed=rng), advice)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from harness.plan.replication import copies_of
 from harness.plan.selectors import SelectionError, Universe, select
 from harness.spec.load import Document
 from harness.spec.model import Spec, Workload
@@ -90,14 +91,16 @@ class Draw:
         return times
 
     def _publishes(self, holders: Holders) -> list[Operation]:
-        """Each item by `copies` different hosts."""
-        assert self.entry.publish
-        copies = self.entry.publish.copies
-        if copies > len(self.hosts):
-            message = f"{copies} copies need as many hosts; {len(self.hosts)} can publish"
+        """Each item by `copies` different hosts, or by as many as its popularity gives it."""
+        publish = self.entry.publish
+        assert publish
+        if publish.copies > len(self.hosts):
+            message = f"{publish.copies} copies need as many hosts; {len(self.hosts)} can publish"
             raise self.document.fail((*self.place, "publish", "copies"), message)
+        weights = self._weights(publish.popularity or "uniform")
+        counts = copies_of(weights, publish.copies, publish.allocation, most=len(self.hosts))
         pairs: list[tuple[str, str]] = []
-        for item in self.items:
+        for item, copies in zip(self.items, counts, strict=True):
             chosen = self.rng.sample(self.hosts, copies)
             holders.setdefault(item, set()).update(chosen)
             pairs.extend((item, host) for host in chosen)
