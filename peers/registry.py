@@ -8,15 +8,24 @@ from peers.core import Core
 
 # protocol -> role -> "module:Class"; the first role is the one meant when none is named
 PROTOCOLS: dict[str, dict[str, str]] = {
-    "flooding": {"servent": "peers.flooding:Servent"},
+    "flooding": {
+        "servent": "peers.flooding:Servent",
+        "polluter": "peers.flooding.adversaries:Polluter",
+        "poisoner": "peers.flooding.adversaries:Poisoner",
+    },
     "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
     "napster": {
         "user": "peers.napster:User",
         "index": "peers.napster:Index",
         "polluter": "peers.napster.adversaries:Polluter",
         "withholder": "peers.napster.adversaries:Withholder",
+        "poisoner": "peers.napster.adversaries:Poisoner",
     },
-    "tracker": {"tracker": "peers.tracker:Tracker", "client": "peers.tracker:Client"},
+    "tracker": {
+        "tracker": "peers.tracker:Tracker",
+        "client": "peers.tracker:Client",
+        "poisoner": "peers.tracker.poisoner:Poisoner",
+    },
     "dht": {"node": "peers.dht:Node", "adversary": "peers.dht.adversary:Adversary"},
     "bittorrent": {
         "peer": "peers.bittorrent.peer:Peer",
@@ -24,6 +33,7 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         "polluter": "peers.bittorrent.adversaries:Polluter",
         "free_rider": "peers.bittorrent.adversaries:FreeRider",
         "withholder": "peers.bittorrent.adversaries:Withholder",
+        "poisoner": "peers.bittorrent.poisoner:Poisoner",
     },
     "gossip": {
         "peer": "peers.gossip:Peer",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from peers.core import Options, Setting
-from peers.napster.options import PolluterOptions, WithholderOptions
+from peers.napster.options import PoisonerOptions, PolluterOptions, WithholderOptions
 from peers.napster.uploads import Upload, Uploads
 from peers.napster.user import User
 from peers.pollution import SpoiledStore
@@ -67,3 +67,21 @@ class Withholder(User):
             self.uploads.hand_over(int(conn))
         else:
             super().on_timer(name)
+
+
+class Poisoner(User):
+    """A user who shares what he does not have, under the names of items and under names that contain theirs."""
+
+    role: ClassVar[str] = "poisoner"
+    Options: ClassVar[type[Options]] = PoisonerOptions
+    verbs: ClassVar[frozenset[str]] = frozenset({"dump"})
+
+    options: PoisonerOptions
+
+    def on_started(self) -> None:
+        """Names are told at the login; whoever asks for one finds that it is not shared, for there is no such file."""
+        o = self.options
+        for item in filter(None, o.items.split(",")):
+            names = [f"{item} {number}" for number in range(o.decoys)] or [item]
+            self.shares |= dict.fromkeys(names, o.told_bytes)
+        self.line.dial()

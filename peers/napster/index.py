@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar
@@ -195,10 +197,18 @@ class Index(Core):
         self.counts["searches"] += 1
         most = min(search.max_results, self.options.max_results)
         others = (found for found in self.library.find(search.words) if found[0] != session.nick)
-        for nick, share in islice(others, most):
+        for nick, share in islice(self._few_of_each(others), most):
             owner = self.users[nick]
             self._say(session, Result(share, nick, owner.remote.host, owner.link).message())
         self._say(session, Message(SEARCH_END))
+
+    def _few_of_each(self, found: Iterator[tuple[str, Share]]) -> Iterator[tuple[str, Share]]:
+        """No more results of one user than are allowed."""
+        limit, had = self.options.results_per_user, Counter[str]()
+        for nick, share in found:
+            had[nick] += 1
+            if not limit or had[nick] <= limit:
+                yield nick, share
 
     def _where(self, session: Session, kind: int, nick: str, name: str) -> None:
         owner, share = self.users.get(nick), self.library.get(nick, name)

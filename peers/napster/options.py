@@ -25,11 +25,14 @@ class IndexOptions(Options):
     max_shares: int = _option(5000, "files that one user can share")
     max_files: int = _option(500_000, "files of all users")
     max_results: int = _option(100, "results of a search, whatever is asked for")
+    results_per_user: int = _option(0, "results of a search that one user may have; 0: any number")
     login_s: float = _option(10.0, "a stream that does not log in is closed after so long")
 
     def __post_init__(self) -> None:
         """Raises ValueError."""
         _above_zero(self, ("max_users", "max_shares", "max_files", "max_results", "login_s"))
+        if self.results_per_user < 0:
+            raise ValueError("results_per_user must not be negative")
 
 
 @dataclass
@@ -77,3 +80,16 @@ class WithholderOptions(UserOptions):
         super().__post_init__()
         if self.answer_s < 0:
             raise ValueError("answer_s must not be negative")
+
+
+@dataclass
+class PoisonerOptions(UserOptions):
+    items: str = _option("", "names of the items that are poisoned, separated by commas")
+    decoys: int = _option(0, "files shared whose names contain that of an item: they fill the results of a search")
+    told_bytes: int = _option(1 << 20, "size that it tells of files which it does not have")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        super().__post_init__()
+        if self.decoys < 0 or self.told_bytes < 1:
+            raise ValueError("decoys must not be negative, told_bytes above zero")

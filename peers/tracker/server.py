@@ -30,6 +30,7 @@ class TrackerOptions(Options):
     idle_s: float = _option(10.0, "close a stream whose request is not complete after so long")
     max_swarms: int = _option(20_000, "info_hashes remembered at once")
     max_members: int = _option(2_000, "members of one swarm")
+    max_per_host: int = _option(0, "members of one swarm that a host may be; 0: any number")
     max_http_streams: int = _option(512, "streams open at once")
 
     def __post_init__(self) -> None:
@@ -37,6 +38,8 @@ class TrackerOptions(Options):
         for name in ("interval_s", "idle_s", "max_swarms", "max_members", "max_http_streams"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but has to be above 0")
+        if self.max_per_host < 0:
+            raise ValueError(f"max_per_host is {self.max_per_host}, but cannot be negative")
 
 
 @dataclass(slots=True)
@@ -65,7 +68,7 @@ class Tracker(Core):
     def __init__(self, setting: Setting, options: TrackerOptions | None = None) -> None:
         super().__init__(setting, options)
         o = self.options
-        self._swarms = Swarms(2 * o.interval_s, o.max_swarms, o.max_members)
+        self._swarms = Swarms(2 * o.interval_s, o.max_swarms, o.max_members, o.max_per_host)
         self._connection_ids = ConnectionIds(self.rng.randbytes(SECRET_BYTES))
         self._streams: dict[int, Stream] = {}
 

@@ -32,12 +32,12 @@ class Swarm:
 
 
 class Swarms:
-    """Bounded: `announce` refuses the swarm or member that would be one too many."""
+    """Bounded: `announce` refuses the member that would be one too many, in all or of one host (0: any number)."""
 
-    def __init__(self, ttl_s: float, max_swarms: int, max_members: int) -> None:
+    def __init__(self, ttl_s: float, max_swarms: int, max_members: int, max_per_host: int = 0) -> None:
         self._ttl_s = ttl_s
         self._max_swarms = max_swarms
-        self._max_members = max_members
+        self._max_members, self._max_per_host = max_members, max_per_host
         self._swarms: dict[bytes, Swarm] = {}
 
     def announce(self, address: Address, announce: Announce, now: float) -> bool:
@@ -55,11 +55,15 @@ class Swarms:
             swarm = self._swarms[announce.info_hash] = Swarm()
         swarm.expire(now)
         swarm.members.pop(address, None)
-        if len(swarm.members) >= self._max_members:
+        if len(swarm.members) >= self._max_members or self._too_many(swarm, address.host):
             return False
         swarm.members[address] = Member(announce.peer_id, announce.left, now + self._ttl_s)
         swarm.completed += announce.event == "completed"
         return True
+
+    def _too_many(self, swarm: Swarm, host: str) -> bool:
+        limit = self._max_per_host
+        return bool(limit) and sum(member.host == host for member in swarm.members) >= limit
 
     def counts(self, info_hash: bytes, now: float) -> Counts:
         swarm = self._swarms.get(info_hash)
