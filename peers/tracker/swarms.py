@@ -32,7 +32,7 @@ class Swarm:
 
 
 class Swarms:
-    """Bounded: `announce` refuses the member that would be one too many, in all or of one host (0: any number)."""
+    """Bounded: no swarm or member that is one too many, in all or of one host (0: any number), is let in."""
 
     def __init__(self, ttl_s: float, max_swarms: int, max_members: int, max_per_host: int = 0) -> None:
         self._ttl_s = ttl_s
