@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.analysis import circuits, eclipse, recovery
 from harness.analysis import content_metrics as content
 from harness.analysis import structure_metrics as structure
+from harness.analysis.reordering import reordered_share
 from harness.analysis.reroutes import reroute_s
 from harness.analysis.sharing import busiest_link_bytes_per_s, shared_risk
 from harness.analysis.statistics import gini
@@ -185,6 +186,7 @@ METRICS: dict[str, Metric] = {
     "message_bytes_per_s": message_bytes_per_s,
     "traffic_bytes_per_s": traffic_bytes_per_s,
     "packets": packets,
+    "reordered_share": reordered_share,
     "duplicate_share": duplicate_share,
     "load_gini": load_gini,
     "load_max_share": load_max_share,

@@ -176,13 +176,14 @@ timeformat protocol iso long ms;
 router id {router.address};
 protocol device {{ }}
 protocol kernel {{
+  merge paths {"on" if ospf.ecmp else "off"};
   ipv4 {{ import none; export filter {{ krt_prefsrc = {router.address}; accept; }}; }};
 }}
 {bfd if ospf.detect == "bfd" else ""}\
 protocol ospf v2 {{
   debug {{ states, events }};
   tick {TICK_S:g};
-  ecmp no;
+  ecmp {"yes" if ospf.ecmp else "no"};
   ipv4 {{ import all; export none; }};
   area 0 {{
 {lines}

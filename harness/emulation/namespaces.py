@@ -32,6 +32,7 @@ BRIDGE = {  # frames that cross a switch are not shown to iptables
     "ipv6/conf/default/disable_ipv6": "1",
 }
 FORWARD = {"ipv4/ip_forward": "1"}
+BY_FLOW = {"ipv4/fib_multipath_hash_policy": "1"}  # which of several ways: by addresses, protocol and ports
 
 
 class Namespace:

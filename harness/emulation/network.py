@@ -66,7 +66,7 @@ class Network:
 
     def _make_namespaces(self) -> None:
         for node in self.routed:
-            self.namespaces.make(node.name, nodes.settings(node))
+            self.namespaces.make(node.name, nodes.settings(node, self.plan.network))
         self.switches.make_namespaces()
 
     def _shape(self) -> None:

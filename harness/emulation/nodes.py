@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from harness.emulation import rtnl
-from harness.emulation.namespaces import FORWARD, QUIET, Namespaces, read_setting
+from harness.emulation.namespaces import BY_FLOW, FORWARD, QUIET, Namespaces, read_setting
 from harness.emulation.netlink import Request
 from harness.emulation.offload import Offloads
 from harness.plan.model import NetworkPlan, NodePlan, Plan
@@ -36,9 +36,10 @@ def seats(plan: Plan) -> Seats:
     }
 
 
-def settings(node: NodePlan) -> dict[str, str]:
+def settings(node: NodePlan, network: NetworkPlan) -> dict[str, str]:
     """Those of the namespace of a host or router, to be written before it has interfaces."""
-    return QUIET | FORWARD if node.forwards else QUIET
+    spread = BY_FLOW if network.ospf is not None and network.ospf.ecmp else {}
+    return QUIET | FORWARD | spread if node.forwards else QUIET
 
 
 def requests(node: NodePlan, network: NetworkPlan) -> list[Request]:

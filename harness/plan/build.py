@@ -145,7 +145,7 @@ def _ospf(spec: Spec) -> OspfPlan | None:
     if spec.network.routing != "ospf":
         return None
     asked = spec.network.ospf
-    return OspfPlan(int(asked.hello), int(asked.dead), asked.detect, asked.bfd_interval)
+    return OspfPlan(int(asked.hello), int(asked.dead), asked.detect, asked.bfd_interval, asked.ecmp)
 
 
 def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:

@@ -145,6 +145,7 @@ class OspfPlan:
     dead_s: int
     detect: Literal["hello", "carrier", "bfd"]
     bfd_interval_ms: float
+    ecmp: bool = False  # flows are spread over equally short ways
 
 
 @dataclass(frozen=True)

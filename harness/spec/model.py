@@ -46,6 +46,8 @@ class Ospf(Strict):
         100.0, ge=10, le=10_000, description="three lost in a row: the neighbour is gone"
     )
 
+    ecmp: bool = Field(False, description="use all of several equally short ways: each flow one of them")
+
     @model_validator(mode="after")
     def _possible(self) -> Ospf:
         if self.hello % 1 or self.dead % 1:
