@@ -22,6 +22,7 @@ MODULES = {
     "T12": "t12_error_and_attack",
     "T13": "t13_eclipse_slots",
     "T14": "t14_disjoint_paths",
+    "T15": "t15_block_propagation",
     "T18": "t18_pollution",
 }
 
