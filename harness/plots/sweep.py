@@ -44,6 +44,8 @@ def draw(
     points = values[(values["metric"] == metric) & (values["window"] == "run") & (values["overlay"] != "all")]
     if rows.empty:
         raise NothingToDraw(f"no run measured {metric}")
+    if "(0 to 1)" in what:  # the interval of a share goes no further
+        rows = rows.assign(low=rows["low"].clip(0, 1), high=rows["high"].clip(0, 1))
     factors = cells.drop_duplicates("variant").set_index("variant")
     factors = factors[list(cells.columns[1 : list(cells.columns).index("repetition")])]
     axis = horizontal(factors)
@@ -99,8 +101,8 @@ def _lines(rows: pd.DataFrame, points: pd.DataFrame, factors: pd.DataFrame, axis
         single = points[points["series"] == name]
         shift = step * (rank - (len(names) - 1) / 2)
         axes.plot(single["x"] + shift, single["value"], ".", color=colour, alpha=0.35, markersize=5)
-        half = (own["high"] - own["low"]).fillna(0) / 2
-        axes.errorbar(own["x"] + shift, own["mean"], yerr=half, color=colour, linestyle=line, marker=marker,
+        bars = [(own["mean"] - own["low"]).fillna(0), (own["high"] - own["mean"]).fillna(0)]
+        axes.errorbar(own["x"] + shift, own["mean"], yerr=bars, color=colour, linestyle=line, marker=marker,
                       markersize=5, linewidth=1.6, capsize=3, label=name)  # fmt: skip
     unit = f", {axis.unit}" if axis.unit else ""
     axes.set_xlabel(axis.unit if axis.factor == "name" and axis.unit else f"{axis.factor}{unit}")
@@ -125,9 +127,9 @@ def _rows(rows: pd.DataFrame, points: pd.DataFrame) -> Figure:
         for place, variant in zip(places, variants, strict=True):
             single = points[(points["overlay"] == overlay) & (points["variant"] == variant)]["value"]
             axes.plot(single, [place] * len(single), ".", color=colour, alpha=0.25, markersize=4)
-        half = (own["high"] - own["low"]).fillna(0) / 2
+        bars = [(own["mean"] - own["low"]).fillna(0), (own["high"] - own["mean"]).fillna(0)]
         axes.errorbar(
-            own["mean"], places, xerr=half, color=colour, marker=marker, linestyle="none", capsize=3, label=overlay
+            own["mean"], places, xerr=bars, color=colour, marker=marker, linestyle="none", capsize=3, label=overlay
         )
     axes.set_yticks(range(len(variants)), variants[::-1], color=INK)
     axes.set_ylim(-0.6, len(variants) - 0.4)
