@@ -4,6 +4,7 @@
     west                      by label or class      all except west3       without some
     25 % of west              a random share         3 of east              a random number
     one of west               also: half, third, minority, majority (alone: of all)
+    all except A except B     neither A nor B: read from left to right
     2 of routers              links: all links at two routers; `2 of routers except BBN except MIT`
     busiest 3 by degree       also: 5 %, half, ...; of west; by another measure (see harness/plan/degrees.py)
 
@@ -75,8 +76,8 @@ def _select(text: str, universe: Universe, rng: Random) -> set[str]:
     if amount:
         pool = [member for member in universe.members if member in _select(amount[2], universe, rng)]
         return set(rng.sample(pool, _count(amount[1], len(pool), text)))
-    left, separator, right = text.partition(" except ")
-    if separator:
+    left, separator, right = text.rpartition(" except ")
+    if separator:  # from left to right: (A except B) except C
         return _select(left.strip(), universe, rng) - _select(right.strip(), universe, rng)
     present = set(universe.members)
     if text in ("all", f"{universe.what}s"):

@@ -22,6 +22,8 @@ HOSTS = Universe(
         (["east2", "west1"], ("west1", "east2")),
         (["all except west"], ("east1", "east2")),
         (["west except west2"], ("west1", "west3")),
+        (["all except west except east1"], ("east2",)),  # not: all except (west except east1)
+        (["all except west1 except west2 except east"], ("west3",)),
     ],
 )
 def test_names(selectors, chosen):
