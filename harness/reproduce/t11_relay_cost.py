@@ -212,14 +212,19 @@ def figure(places: Mapping[str, SweepDir]) -> Figure:
     with style():
         drawn = new_figure(4.4)
         axes = drawn.add_subplot()
-        for look, ((mode, degree), cell) in enumerate(sorted(found.items())):
-            if mode == "inv to all":
+        modes = ["flood", "inv", "mesh"]
+        degrees = sorted({degree for _, degree in found})
+        for (mode, degree), cell in sorted(found.items()):
+            if mode not in modes:
                 continue
+            colour, marker = OVERLAY_COLOURS[modes.index(mode)], OVERLAY_MARKERS[degrees.index(degree)]
             every = [one for run in cell for one in run.spreads]
             points = {size: [one for one in every if one.size == size] for size in sorted({o.size for o in every})}
             means = {np.mean([o.frame for o in own]): np.mean([o.bytes for o in own]) / 1e6 for own in points.values()}
-            axes.plot(list(means), list(means.values()), OVERLAY_MARKERS[look % 6], linestyle="-", linewidth=1,
-                      color=OVERLAY_COLOURS[look % 6], label=f"{mode}, d = {degree}")  # fmt: skip
+            axes.plot(
+                list(means), list(means.values()), marker, linestyle="-", linewidth=1, color=colour,
+                label=f"{mode}, d = {degree}",
+            )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="bytes of one copy on the wire", ylabel="MB for one broadcast")
         axes.set_title("What telling 99 others costs")
         axes.legend(loc="upper left", ncols=2)
