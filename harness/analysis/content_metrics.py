@@ -38,6 +38,19 @@ def download_mbit_s(view: View) -> float:
     return float(rates.mean())
 
 
+def polluted_share(view: View) -> float:
+    """Share of complete downloads (0 to 1) whose content is not the item's, whether their peers know it or not."""
+    done = view.downloaded
+    return float(done["polluted"].mean()) if "polluted" in done else math.nan
+
+
+def wasted_share(view: View) -> float:
+    """Bytes that came and were of no use, for each useful byte of complete downloads."""
+    done = view.downloaded
+    told = done[done["wasted_bytes"].notna()] if "wasted_bytes" in done else done[:0]
+    return float(told["wasted_bytes"].sum() / told["size_bytes"].sum()) if len(told) else math.nan
+
+
 def broadcasts(view: View) -> float:
     """Number of broadcasts that left their origin."""
     return float(len(view.spreads))

@@ -204,6 +204,8 @@ METRICS: dict[str, Metric] = {
     "download_p50_s": content.download_p50_s,
     "download_last_s": content.download_last_s,
     "download_mbit_s": content.download_mbit_s,
+    "polluted_share": content.polluted_share,
+    "wasted_share": content.wasted_share,
     "broadcasts": content.broadcasts,
     "reach": content.reach,
     "time_to_50_ms": content.time_to_50_ms,

@@ -6,6 +6,7 @@ import pytest
 from specs import plan_of
 
 from harness.analysis import dataset
+from harness.analysis.metrics import METRICS
 from harness.memory import MemoryEngine
 from harness.records import RunDir
 from harness.reproduce.reading import Cell
@@ -74,3 +75,8 @@ def test_what_is_counted_in_a_run(tmp_path):
     shares = final_shares(cell, had)
     assert len(shares) == 4
     assert all(share in [pytest.approx(k / 8) for k in range(3, 7)] for share in shares)  # of 5 + 3 copies
+    share, waste = METRICS["polluted_share"], METRICS["wasted_share"]
+    assert share(cell.data.view("whole")) == 0
+    assert share(cell.data.view("urn")) == pytest.approx(downloads(cell, "urn")["polluted"].sum() / 12)
+    assert waste(cell.data.view("urn")) == 0
+    assert waste(cell.data.view("whole")) == pytest.approx(whole["bad"].sum() / 12)
