@@ -179,10 +179,32 @@ Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What a fault waits for: a live metric (harness.live) that passes a level, looked for until `deadline_s`.
+
+    `otherwise`: what happens when it does not come true: the run is INVALID, the fault is left out, or it comes then.
+    """
+
+    metric: str
+    overlay: str | None
+    compare: Literal[">=", "<=", ">", "<"]
+    level: float
+    over_s: float  # of the last so many seconds, where the metric is of a stretch of time
+    deadline_s: float
+    lasting_s: float | None
+    otherwise: Literal["invalid", "skip", "apply"]
+
+    def __str__(self) -> str:
+        of = f" of {self.overlay}" if self.overlay else ""
+        return f"{self.metric}{of} {self.compare} {self.level:g}"
+
+
+@dataclass(frozen=True)
 class Fault:
     """One fault of a run: when, what is done, how it is undone, and how both are proven.
 
-    `undo_s` is None for a fault that lasts to the end; times are seconds after the start of the timeline.
+    `undo_s` is None for a fault that lasts to the end; times are seconds after the start of the timeline. Those of a
+    fault with a condition are the earliest and the latest possible.
     """
 
     name: str  # f1, f2, ... in order of time
@@ -195,3 +217,4 @@ class Fault:
     apply_checks: tuple[Check, ...] = ()
     undo_checks: tuple[Check, ...] = ()
     part_of: str = ""  # the fault (a churn, a flapping link) of which this is one change
+    condition: Condition | None = None

@@ -9,27 +9,26 @@ finish     peers and captures are stopped, statistics collected
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
+from harness.awaited import Awaited, Due, never_row
 from harness.engine import Engine, Notice, PeerEvent, PeerExit, ProbeArrival
-from harness.errors import EmulationError, HarnessError
+from harness.errors import EmulationError
 from harness.faults import Signal, StartPeer
 from harness.journal import Journal
 from harness.ledger import Ledger
+from harness.live import Live
 from harness.plan.model import Plan, Step
 from harness.probing import BEFORE_COUNT, BEFORE_GAP_S, DURING_GAP_S, GIVE_UP_S, Prober, Rounds
 from harness.records import RunDir, read_json, write_json
 from harness.trials import Trial
+from harness.wording import tail, told
 
 Report = Callable[
     [dict[str, Any]], None
 ]  # progress for people and machines: {"phase": ...}, {"say": ...}, {"tick": ...}
 TICK_S = 1.0
-LOG_TAIL = 12
 
 
 def conduct(plan: Plan, engine: Engine, run_dir: RunDir, report: Report) -> str:
@@ -46,25 +45,17 @@ def conduct(plan: Plan, engine: Engine, run_dir: RunDir, report: Report) -> str:
         end = "interrupted"
         report({"say": "interrupted: stopping; what was measured is kept"})
     except Exception as problem:  # noqa: BLE001 - whatever it is, what was measured is kept and the engine closed
-        end, error = "failed", _told(problem)
+        end, error = "failed", told(problem)
     try:
         conductor.finish()
     except Exception as problem:  # noqa: BLE001
-        end, error = "failed", error or _told(problem)
+        end, error = "failed", error or told(problem)
     except KeyboardInterrupt:
         end = "interrupted"
     finally:
         engine.close()
     conductor.write_manifest(end, error)
     return end
-
-
-def _told(problem: Exception) -> str:
-    """What the manifest says of a failure; a defect of ours leaves its traceback on standard error (harness.log)."""
-    if isinstance(problem, HarnessError):
-        return str(problem)
-    traceback.print_exception(problem, file=sys.stderr)
-    return f"a defect of the harness: {type(problem).__name__}: {problem}; the traceback is in logs/harness.log"
 
 
 class _Conductor:
@@ -81,6 +72,8 @@ class _Conductor:
         self.trials: list[Trial] = []
         self.rounds = Rounds(self.prober, (), "during", DURING_GAP_S, 0.0)
         self.ledger = Ledger(plan)
+        self.live = Live(plan, self.ready)
+        self.awaited = Awaited(self.live)
         self.last_fault = ""
         self.next_tick = 0.0
         self.late_ms = 0.0  # the worst lateness of a step
@@ -144,7 +137,7 @@ class _Conductor:
     def _not_ready(self, waiting: list[str]) -> str:
         some = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
         text = f"not ready after {self.plan.ready_timeout_s:g} s: {some}; raise 'ready_timeout' or look at the logs"
-        return text + _tail(self.run_dir.logs / f"{waiting[0]}.log")
+        return text + tail(self.run_dir.logs / f"{waiting[0]}.log")
 
     def _timeline(self) -> None:
         self.begun = True
@@ -161,13 +154,16 @@ class _Conductor:
         """Wait for a moment, doing in between what is due: probes, checks, progress."""
         while (now := self.engine.now()) < moment:
             self._background(now)
-            dues = (self.next_tick, self.rounds.due, *(trial.due(now) for trial in self.trials))
+            awaited = self.zero + self.awaited.due_s(now - self.zero)
+            dues = (self.next_tick, self.rounds.due, awaited, *(trial.due(now) for trial in self.trials))
             self._wait(min(moment, *dues))
         self._background(self.engine.now())
 
     def _background(self, now: float) -> None:
         self.rounds.advance(now)
         self.prober.give_up(now)
+        for due in self.awaited.advance(now - self.zero, now):
+            self._carry_out(due)
         for trial in self.trials:
             trial.poll(now, self.engine, self.prober, self.ready)
         for trial in [trial for trial in self.trials if trial.done]:
@@ -199,7 +195,18 @@ class _Conductor:
                 self.ledger.lost(step.verb)
             return
         fault = self.plan.fault[step.target]
-        actions = fault.apply if step.do == "apply" else fault.undo
+        if step.do == "await":
+            self.awaited.look_for(fault)
+        else:
+            self._carry_out(Due(fault, step.do, step.t_s))
+
+    def _carry_out(self, due: Due) -> None:
+        fault = due.fault
+        if due.do == "never":
+            self.journal.fault(row := never_row(fault))
+            self.report({"say": f"fault {fault.name} ({fault.label}) did not come: {row['detail']}"})
+            return
+        actions = fault.apply if due.do == "apply" else fault.undo
         for action in actions:
             if isinstance(action, Signal) and action.signal in ("KILL", "TERM"):
                 self.leaving.add(action.peer)
@@ -211,9 +218,9 @@ class _Conductor:
         self.engine.apply(actions)
         now = self.engine.now()
         if not fault.part_of:
-            self.last_fault = f"{fault.label}{' (over)' if step.do == 'undo' else ''}"
-            self.report({"fault": fault.name, "label": fault.label, "do": step.do, "t_s": round(now - self.zero, 3)})
-        self.trials.append(Trial(fault, step.do, step.t_s, now, self.zero))
+            self.last_fault = f"{fault.label}{' (over)' if due.do == 'undo' else ''}"
+            self.report({"fault": fault.name, "label": fault.label, "do": due.do, "t_s": round(now - self.zero, 3)})
+        self.trials.append(Trial(fault, due.do, due.planned_s, now, self.zero))
 
     def _command(self, step: Step) -> bool:
         if self.engine.command(step.target, step.op, step.verb, step.args):
@@ -231,6 +238,7 @@ class _Conductor:
         for notice in notices:
             if isinstance(notice, PeerEvent):
                 self.journal.event(*notice)
+                self.live.hear(notice)
                 self._heard(notice)
             elif isinstance(notice, ProbeArrival):
                 self.prober.arrived(notice)
@@ -258,7 +266,7 @@ class _Conductor:
         self.ready.discard(notice.peer)
         how = f"by signal {-notice.status}" if notice.status < 0 else f"with status {notice.status}"
         text = f"peer {notice.peer} ended {how}{'' if was_ready else ' before it was ready'}"
-        text += _tail(self.run_dir.logs / f"{notice.peer}.log")
+        text += tail(self.run_dir.logs / f"{notice.peer}.log")
         if not self.begun:
             raise EmulationError(text)
         self.report({"say": text})
@@ -287,11 +295,3 @@ class _Conductor:
             "statistics": self.statistics,
         }  # fmt: skip
         write_json(self.run_dir.manifest, manifest)
-
-
-def _tail(log: Path) -> str:
-    """The last lines of a peer's log, indented, or nothing."""
-    if not log.exists() or not log.stat().st_size:
-        return ""
-    lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:]
-    return "\n  its log ends:\n" + "\n".join(f"    {line}" for line in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.analysis.rows import rows
 from harness.analysis.source import Source
-from harness.faults import Action, Fault, SetLink, Signal, StartPeer
+from harness.faults import Action, Condition, Fault, SetLink, Signal, StartPeer
 
 MAX_SEGMENTS = 12  # more would not be read; then there are none
 SHORTEST_S = 0.5  # changes closer together are one change: what a single step of the timeline did
@@ -43,12 +43,18 @@ def faults(source: Source) -> pd.DataFrame:
         if fault.apply_s > source.end_s or fault.part_of:
             continue
         apply, undo = found.get((fault.name, "apply")), found.get((fault.name, "undo"))
+        if fault.condition is not None:
+            never = found.get((fault.name, "never"))
+            if (known := came(fault, fault.condition, apply, never, source.end_s)) is None:
+                continue
+            fault, apply = known, apply or never
         undone = fault.undo_s is not None and fault.undo_s <= source.end_s
         parts = _parts(source, fault, found)
         phases = [row for row in (apply, undo, *parts) if row]
         from_s = _number(apply, "applied_s", fault.apply_s)
         to_s = _number(undo, "applied_s", fault.undo_s) if undone else _mended_at(fault, source.plan.faults)
         at_once = fault.verb in MENDING or (fault.verb == "arrive" and not undone)
+        at_once = at_once or (fault.condition is not None and not fault.apply)  # it did not come
         records.append({
             "fault": fault.name, "verb": fault.verb, "label": fault.label, "from_s": from_s,
             "to_s": from_s if at_once else to_s, "planned_from_s": fault.apply_s,
@@ -68,6 +74,21 @@ def faults(source: Source) -> pd.DataFrame:
     return (
         pd.DataFrame(records, columns=columns).astype(numbers).sort_values("from_s", kind="stable", ignore_index=True)
     )
+
+
+def came(
+    fault: Fault, condition: Condition, apply: dict[str, Any] | None, never: dict[str, Any] | None, end_s: float
+) -> Fault | None:
+    """A fault that waited for a condition, with the times that it got; None where it did not come, and need not have.
+
+    One that should have come stands where it was given up, with no length.
+    """
+    if apply is not None:
+        start, lasting = float(apply["planned_s"]), condition.lasting_s
+        return replace(fault, apply_s=start, undo_s=None if lasting is None else start + lasting)
+    if end_s <= condition.deadline_s if never is None else never["ok"]:
+        return None
+    return replace(fault, apply_s=condition.deadline_s, undo_s=None, verb=fault.verb, apply=())
 
 
 def _parts(

@@ -165,9 +165,13 @@ def _hosts_taken_down(spec: Spec, hosts: Universe) -> set[str]:
 
 def _timeline(commands: list[Step], faults: tuple[Fault, ...]) -> tuple[Step, ...]:
     """One sorted list; at the same moment what is undone comes first, then new faults, then commands."""
-    moments = [Step(fault.apply_s, "apply", fault.name) for fault in faults]
-    moments += [Step(fault.undo_s, "undo", fault.name) for fault in faults if fault.undo_s is not None]
-    order = {"undo": 0, "apply": 1, "command": 2}
+    moments = [Step(fault.apply_s, "await" if fault.condition else "apply", fault.name) for fault in faults]
+    moments += [
+        Step(fault.undo_s, "undo", fault.name)
+        for fault in faults
+        if fault.undo_s is not None and fault.condition is None
+    ]
+    order = {"undo": 0, "apply": 1, "await": 1, "command": 2}
     return tuple(sorted([*moments, *commands], key=lambda step: (step.t_s, order[step.do])))
 
 

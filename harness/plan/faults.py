@@ -6,11 +6,12 @@ Series (flap, churn, arrive) become one fault that stands for all, without actio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from harness.faults import Fault, PeerCheck, StartPeer
+from harness.faults import Condition, Fault, PeerCheck, SetLink, StartPeer
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.effects import Effect, ended, some
 from harness.plan.model import PeerPlan
@@ -18,6 +19,7 @@ from harness.plan.occurrences import (
     SHORTEST_STAY_S,
     Occurrence,
     arrivals,
+    deadline,
     drawn_sessions,
     flaps,
     occurrences,
@@ -27,9 +29,10 @@ from harness.plan.selectors import Universe
 from harness.plan.universes import link_universe, peer_universe
 from harness.plan.verbs import Verbs
 from harness.plan.witnesses import Witnesses
-from harness.spec.faults import Churn
+from harness.spec.faults import Churn, FaultEntry
 from harness.spec.load import Document
 from harness.spec.model import Spec
+from harness.spec.wording import did_you_mean
 from topologies.model import Topology
 
 _T = TypeVar("_T")
@@ -82,7 +85,20 @@ class FaultPlanner:
         effect = self.verbs.effect(verb, getattr(entry, verb))
         if one.end is not None and not effect.undo:
             raise self.verbs.fail(f"{verb} cannot be undone; use 'at' instead of 'from' and 'to'")
-        return [self._fault(name, verb, entry.label or effect.label, (one.start, one.end, effect))]
+        fault = self._fault(name, verb, entry.label or effect.label, (one.start, one.end, effect))
+        return [fault if entry.when is None else replace(fault, condition=self._condition(entry, fault))]
+
+    def _condition(self, entry: FaultEntry, fault: Fault) -> Condition:
+        """Nobody knows when it comes true: until it cannot any more, nothing else may want what the fault wants."""
+        when = entry.when
+        assert when is not None
+        if when.overlay is not None and when.overlay not in self.spec.overlays:
+            place = ("faults", self.verbs.place[1], "when")
+            known = did_you_mean(when.overlay, self.spec.overlays)
+            raise self.document.fail(place, f"there is no overlay {when.overlay!r}{known}")
+        if self.spec.network.routing != "static" and any(isinstance(action, SetLink) for action in fault.apply):
+            raise self.verbs.fail("'when' on links does not go with routes that follow them; use routing: static")
+        return Condition(*when, deadline(entry, self.spec.duration), entry.lasting, entry.otherwise)
 
     def _fault(
         self, name: str, verb: str, label: str, change: tuple[float, float | None, Effect], part_of: str = ""

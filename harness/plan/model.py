@@ -102,10 +102,10 @@ class PeerPlan:
 
 @dataclass(frozen=True)
 class Step:
-    """One moment of the timeline: an order to a peer, or a fault that comes or goes."""
+    """One moment of the timeline: an order to a peer, a fault that comes or goes, or whose condition is looked for."""
 
     t_s: float
-    do: Literal["command", "apply", "undo"]
+    do: Literal["command", "apply", "undo", "await"]
     target: str  # the peer's or the fault's name
     op: str = ""
     verb: str = ""

@@ -40,12 +40,21 @@ def occurrences(entries: Sequence[FaultEntry], duration_s: float) -> list[Occurr
 
 
 def _times(index: int, entry: FaultEntry, duration_s: float) -> list[Occurrence]:
+    if entry.when is not None:
+        until = deadline(entry, duration_s)
+        return [Occurrence(index, 0, entry, entry.start, None if entry.lasting is None else until + entry.lasting)]
     if entry.every is None:
         return [Occurrence(index, 0, entry, entry.start, entry.to)]
     stop = duration_s if entry.to is None else entry.to
     starts = _steps(entry.start, stop, entry.every)
     ends = [None if entry.lasting is None else min(stop, round(start + entry.lasting, 9)) for start in starts]
     return [Occurrence(index, n, entry, start, end) for n, (start, end) in enumerate(zip(starts, ends, strict=True))]
+
+
+def deadline(entry: FaultEntry, duration_s: float) -> float:
+    """Until when a condition is looked for: so that its fault can be over before the run is."""
+    latest = max(entry.start, duration_s - (entry.lasting or 0.0) - (SHORTEST_STAY_S if entry.lasting else 0.0))
+    return latest if entry.within is None else min(latest, entry.start + entry.within)
 
 
 def _steps(start: float, stop: float, gap: float) -> list[float]:

@@ -66,6 +66,6 @@ def _step(plan: Plan, step: Step) -> str:
     if step.do == "command":
         return f"{step.t_s:10.3f} s  {step.op:16} {step.target:24} {step.verb} {step.args.get('item', '')}"
     fault = plan.fault[step.target]
-    over = " is over" if step.do == "undo" else ""
+    over = " is over" if step.do == "undo" else f" when {fault.condition}" if step.do == "await" else ""
     actions = len(fault.undo if step.do == "undo" else fault.apply)
     return f"{step.t_s:10.3f} s  {fault.name:16} {fault.label}{over} ({actions} actions)"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.spec.base import Direction, Selector, Strict, When
+from harness.spec.condition import Comparison
 from harness.spec.units import Hertz, RateDraw, Seconds, SecondsDraw
 
 
@@ -137,20 +138,43 @@ class FaultEntry(When):
     churn: Churn | None = Field(None, description="peers that leave and come back all the time")
     arrive: Arrive | None = Field(None, description="peers that are not there from the start: a flash crowd")
     every: Seconds | None = Field(None, gt=0, description="with 'from' (and 'to'): again and again, drawn anew")
-    lasting: Seconds | None = Field(None, gt=0, description="with 'every': how long it lasts each time")
+    lasting: Seconds | None = Field(None, gt=0, description="with 'every' or 'when': how long it lasts each time")
+    when: Comparison | None = Field(None, description="a condition: success_rate of dht < 0.5; looked for from 'at' on")
+    within: Seconds | None = Field(None, gt=0, description="with 'when': how long after 'at' it is looked for")
+    otherwise: Literal["invalid", "skip", "apply"] = Field(
+        "invalid", description="with 'when': what becomes of the run, or the fault, when it does not come true"
+    )
     label: str | None = Field(None, description="how figures name this fault")
 
     @property
     def start(self) -> float:
         return self.at if self.at is not None else self.from_ or 0.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_start(cls, data: Any) -> Any:
+        """A condition without a time is looked for from the start."""
+        return {"at": 0, **data} if isinstance(data, dict) and "when" in data and "from" not in data else data
+
+    @model_validator(mode="after")
+    def _condition_fits(self) -> FaultEntry:
+        if self.when is None:
+            if self.within is not None or "otherwise" in self.model_fields_set:
+                raise ValueError("'within' and 'otherwise' go with 'when'")
+            return self
+        if self.at is None or self.every is not None:
+            raise ValueError("'when' goes with 'at' (looked for from then on), 'within' and 'lasting'")
+        if self.verb in ("link_up", "resume", "restart", "flap", "churn", "arrive"):
+            raise ValueError(f"'when' does not go with {self.verb}; give the fault before it a 'when' and 'lasting'")
+        return self
+
     @model_validator(mode="after")
     def _times_fit(self) -> FaultEntry:
         if self.every is not None and (self.from_ is None or self.verb in ("flap", "churn", "arrive")):
             why = "goes with 'from'" if self.from_ is None else f"does not go with {self.verb}, which repeats by itself"
             raise ValueError(f"'every' {why}")
-        if self.lasting is not None and (self.every is None or self.lasting >= self.every):
-            raise ValueError("'lasting' goes with 'every', and is shorter")
+        if self.lasting is not None and self.when is None and (self.every is None or self.lasting >= self.every):
+            raise ValueError("'lasting' goes with 'when', or with 'every' and is shorter")
         if self.verb in ("flap", "churn") and self.from_ is None:
             raise ValueError(f"{self.verb} goes on for a while: say 'from' (and 'to')")
         if self.arrive is not None:
