@@ -153,7 +153,7 @@ def figure(places: Mapping[str, SweepDir]) -> Figure:
             axes.plot([0, *SHARES], [1, *predicted(name).values()], "-" if order == "random" else "--", color=colour)
             axes.errorbar(list(line), [size.value for size in line.values()], capsize=3, color=colour,
                           yerr=[size.high - size.value for size in line.values()], fmt=OVERLAY_MARKERS[look],
-                          label=f"{GRAPHS[kind]}, {order}")  # fmt: skip
+                          label=f"{GRAPHS[kind]}, {'failure' if order == 'random' else order}")  # fmt: skip
         axes.set(xlabel="share of peers removed", ylabel="largest part reached by a flood / N", ylim=(0, 1.02))
         axes.set_title("Failure and attack (lines: simulated graphs)")
         axes.legend(loc="upper right")
