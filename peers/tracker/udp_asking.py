@@ -67,7 +67,7 @@ class UdpAsking(Asking):
             self._connections[source] = Connection(answer.connection_id, self._core.now + CONNECTION_ID_S)
             self._send(Exchange(exchange.question, source, exchange.question.announce), answer.connection_id)
         elif isinstance(answer, Failure) and exchange.reused:
-            del self._connections[source]
+            self._connections.pop(source, None)  # another question may have found that out before
             self._send(Exchange(exchange.question, source, Connect()))
         elif isinstance(answer, Failure) or (
             isinstance(answer, Announced) and not isinstance(exchange.request, Connect)

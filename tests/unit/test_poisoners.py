@@ -52,6 +52,15 @@ def test_a_tracker_lists_seeds_that_are_not_there(limit, false):
     assert sum(Address.parse(each).port >= FIRST_PORT for each in providers) == false
 
 
+def test_many_refusals_at_once_end_nobody():
+    net = StreamNet()
+    net.add(Tracker(Setting(SERVER), TrackerOptions(max_per_host=1)))
+    poisoner = Poisoner(Setting(home(0), (SERVER,), Random(0)), PoisonerOptions(items="x", members=20, again_s=5.0))
+    net.add(poisoner)
+    net.run(12)
+    assert poisoner.listed == 3  # the same one, three times
+
+
 def test_who_is_listed_may_announce_again_at_the_limit():
     swarms = Swarms(100.0, 5, 5, 1)
     announce = Announce(b"h" * 20, b"p" * 20, 1, left=0)
