@@ -8,9 +8,11 @@ Archives come from strangers: what would be written outside the directory, or is
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -105,10 +107,20 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
 
 
 def opened(path: Path, into: Path) -> Path:
-    """A directory as it is; an archive unpacked below `into`, once. Raises RecordError."""
+    """A directory as it is; an archive unpacked below `into`, once for each content. Raises RecordError."""
     if not path.is_file():
         return path
-    place = into / path.name.removesuffix(".gz").removesuffix(".tar")
-    if place.exists():
+    try:
+        with path.open("rb") as archive:
+            content = hashlib.sha256()
+            while block := archive.read(1 << 20):
+                content.update(block)
+        place = into / f"{path.name.removesuffix('.gz').removesuffix('.tar')}-{content.hexdigest()[:12]}"
+        if not place.exists():
+            into.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=into, prefix=".opening-") as partial:
+                unpack(path, Path(partial) / "whole")
+                (Path(partial) / "whole").rename(place)
         return next(entry for entry in place.iterdir() if entry.is_dir())
-    return unpack(path, place)
+    except (OSError, StopIteration) as error:
+        raise RecordError(f"cannot unpack {path} below {into}: {error}") from error

@@ -15,15 +15,15 @@ import pandas as pd
 
 from harness.analysis.dataset import Dataset
 
-# What is compared: column of the table `operations`, and the margin within which a difference does not matter: a share
-# of A's mean, or (for shares of successes) an absolute difference.
-MEASURES: dict[str, tuple[str, float]] = {
-    "success_rate": ("ok", 0.05),
-    "latency_ms": ("latency_ms", 0.10),
-    "hops": ("hops", 0.10),
-    "messages_per_lookup": ("messages", 0.10),
-    "bytes_per_lookup": ("bytes", 0.10),
+MEASURES = {  # what is compared: column of the table `operations`
+    "success_rate": "ok",
+    "latency_ms": "latency_ms",
+    "hops": "hops",
+    "messages_per_lookup": "messages",
+    "bytes_per_lookup": "bytes",
 }
+# The margin within which a difference does not matter: of shares of successes absolute, else a share of A's mean.
+SUCCESS_MARGIN, MARGIN = 0.05, 0.10
 WINDOW_TOLERANCE_S = 1.0
 WHOLE = "whole run"
 SAME, DIFFERS, UNDECIDED = "same", "differs", "undecided"
@@ -43,6 +43,7 @@ class Difference:
     margin: float
     pairs: int
     method: str  # "paired t", "Welch t" or "identical"
+    cell: str = ""  # of a sweep: its variant
 
     @property
     def difference(self) -> float:
@@ -56,6 +57,11 @@ class Difference:
         if -self.margin <= self.low and self.high <= self.margin:
             return SAME
         return DIFFERS if self.low > 0 or self.high < 0 else UNDECIDED
+
+
+def margin(metric: str, mean: float) -> float:
+    """What counts as no difference, in the metric's unit."""
+    return SUCCESS_MARGIN if metric == "success_rate" else MARGIN * abs(mean)
 
 
 def compare(a: Dataset, b: Dataset) -> list[Difference]:
@@ -82,17 +88,17 @@ def _lookups(data: Dataset, overlay: str, span: tuple[float, float]) -> pd.DataF
 
 
 def _overlay(overlay: str, window: str, a: pd.DataFrame, b: pd.DataFrame) -> Iterator[Difference]:
-    paired = _same_questions(a, b)
-    for metric, (column, margin) in MEASURES.items():
+    same_questions = _same_questions(a, b)
+    for metric, column in MEASURES.items():
         one = a.set_index("op")[column].astype("float64").dropna()
         other = b.set_index("op")[column].astype("float64").dropna()
         if len(one) < 2 or len(other) < 2:
             continue
-        low, high, pairs, method = _paired(one, other) if paired else _welch(one, other)
-        limit = margin if column == "ok" else margin * abs(float(one.mean()))
+        low, high, pairs, method = paired(one, other) if same_questions else welch(one, other)
         yield Difference(
-            overlay, window, metric, float(one.mean()), float(other.mean()), low, high, limit, pairs, method
-        )
+            overlay, window, metric, float(one.mean()), float(other.mean()), low, high,
+            margin(metric, float(one.mean())), pairs, method,
+        )  # fmt: skip
 
 
 def _same_questions(a: pd.DataFrame, b: pd.DataFrame) -> bool:
@@ -100,8 +106,8 @@ def _same_questions(a: pd.DataFrame, b: pd.DataFrame) -> bool:
     return len(a) == len(b) and bool((a[keys].to_numpy() == b[keys].to_numpy()).all())
 
 
-def _paired(one: pd.Series, other: pd.Series) -> tuple[float, float, int, str]:
-    """Interval of the mean difference over operations that have a value in both runs."""
+def paired(one: pd.Series, other: pd.Series) -> tuple[float, float, int, str]:
+    """95 % interval of the mean difference over what has a value in both, its number, and the method."""
     difference = (other - one.reindex(other.index)).dropna()
     count = len(difference)
     if count < 2:
@@ -113,7 +119,7 @@ def _paired(one: pd.Series, other: pd.Series) -> tuple[float, float, int, str]:
     return mean - half, mean + half, count, "paired t"
 
 
-def _welch(one: pd.Series, other: pd.Series) -> tuple[float, float, int, str]:
+def welch(one: pd.Series, other: pd.Series) -> tuple[float, float, int, str]:
     """Welch 1947: unequal variances, degrees of freedom after Satterthwaite."""
     va, vb = float(one.var()) / len(one), float(other.var()) / len(other)
     mean = float(other.mean() - one.mean())
@@ -131,7 +137,7 @@ def _t95(freedom: float) -> float:
 
 
 def table(differences: list[Difference]) -> pd.DataFrame:
-    """Columns: overlay, window, metric, a, b, difference, low, high, margin, pairs, method, word."""
+    """Columns: (of sweeps: cell,) overlay, window, metric, a, b, difference, low, high, margin, pairs, method, word."""
     rows = [{**vars(found), "difference": found.difference, "word": found.word} for found in differences]
     columns = [
         "overlay",
@@ -147,4 +153,6 @@ def table(differences: list[Difference]) -> pd.DataFrame:
         "method",
         "word",
     ]
+    if any(found.cell for found in differences):
+        columns.insert(0, "cell")
     return pd.DataFrame(rows, columns=columns)

@@ -1,9 +1,10 @@
-"""`harness compare` and `harness verify`: do runs agree, and does a run repeat?"""
+"""`harness compare` and `harness verify`: do runs or sweeps agree, and does a run repeat?"""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from harness.commands.experiments import carry_out
 from harness.display import make_display
 from harness.errors import FAILED, PASSED, UNDECIDED, HarnessError, RecordError, SpecError
 from harness.records import RunDir
+from harness.sweep.store import SweepDir, find_sweep
 
 if TYPE_CHECKING:
     from harness.analysis.compare import Difference
@@ -22,43 +24,107 @@ WITHIN_US = 10.0  # time stamps that differ by less are called the same: below t
 
 
 def compare(arguments: Namespace) -> int:
-    """Print the table, draw the figure; 0 when everything decided is the same, 1 when something differs."""
-    from harness.analysis import compare as comparison
-    from harness.plots.agreement import agreement
+    """Each of the others against the first; 0 when everything decided is the same, 1 when something differs."""
+    first, *others = (opened(Path(path), Path("results/bundles")) for path in (arguments.a, *arguments.b))
+    places = [find_sweep(path) for path in (first, *others)]
+    for other, place in zip(others, places[1:], strict=True):
+        if bool(place) != bool(places[0]):
+            raise RecordError(
+                f"a run and a sweep cannot be compared: {first} is a {_kind(places[0])}, {other} a {_kind(place)}; "
+                "runs of a sweep lie in its cells/ADDRESS/1"
+            )
+    statuses = []
+    for other, place in zip(others, places[1:], strict=True):
+        one = _sweeps(places[0], place) if places[0] and place else _runs(first, other)
+        statuses.append(_tell(one, arguments))
+    return max(statuses, key=(PASSED, UNDECIDED, FAILED).index)
 
-    a, b = (_with_tables(opened(Path(path), Path("results/bundles"))) for path in (arguments.a, arguments.b))
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two of a kind, what is apart between them, and what of that is told and drawn."""
+
+    names: tuple[str, str]
+    paths: tuple[Path, Path]
+    differences: list[Difference]
+    shown: list[Difference]
+    output: Path
+    stem: str
+    remarks: tuple[str, ...] = ()
+
+
+def _kind(sweep: object) -> str:
+    return "sweep" if sweep else "run"
+
+
+def _runs(first: Path, second: Path) -> _Pair:
+    from harness.analysis import compare as comparison
+
+    a, b = _with_tables(first), _with_tables(second)
     found = comparison.compare(_dataset(a), _dataset(b))
     if not found:
         raise HarnessError("these runs have no overlay in common whose lookups could be compared")
-    names = [_name(run) for run in (a, b)]
-    output = Path(arguments.output) if arguments.output else b.path / "comparisons"
-    table = comparison.table(found)
+    stem = f"{b.path.name}-against-{a.path.name}"
+    return _Pair((_name(a), _name(b)), (a.path, b.path), found, found, b.path / "comparisons", stem)
+
+
+def _sweeps(a: SweepDir, b: SweepDir) -> _Pair:
+    """Told and drawn is the whole run, and what the sweep names as its metrics; the table has everything."""
+    from harness.analysis.compare import WHOLE
+    from harness.report.sweep import USUAL
+    from harness.sweep.agreement import compare_sweeps
+
+    found, only_a, only_b = compare_sweeps(a, b)
+    records = (a.read(), b.read())
+    wanted = records[0]["metrics"] or USUAL
+    whole = [row for row in found if row.window == WHOLE]
+    shown = [row for row in whole if row.metric in wanted] or whole
+    if not shown:
+        raise HarnessError("these sweeps have measured nothing in common")
+    remarks = [f"only in {letter}: {', '.join(cells)}" for letter, cells in (("A", only_a), ("B", only_b)) if cells]
+    names = [
+        f"{record['name']} ({record['engine']}, {record['clock']} clock, code {record['code'][:6]})"
+        for record in records
+    ]
+    return _Pair((names[0], names[1]), (a.path, b.path), found, shown, b.path / "comparisons",
+                 f"{records[1]['name']}-against-{records[0]['name']}", tuple(remarks))  # fmt: skip
+
+
+def _tell(pair: _Pair, arguments: Namespace) -> int:
+    """Print the table, draw the figure."""
+    from harness.analysis import compare as comparison
+    from harness.plots.agreement import agreement
+
+    output = Path(arguments.output) if arguments.output else pair.output
+    table = comparison.table(pair.differences)
     try:
         output.mkdir(parents=True, exist_ok=True)
-        stem = output / f"{b.path.name}-against-{a.path.name}"
-        table.to_csv(stem.with_suffix(".csv"), index=False)
-        figure = agreement(found, *names)
-        figure.savefig(stem.with_suffix(".png"), dpi=150)
-        figure.savefig(stem.with_suffix(".svg"))
+        stem = output / pair.stem
+        table.to_csv(f"{stem}.csv", index=False)
+        figure = agreement(pair.shown, *pair.names)
+        figure.savefig(f"{stem}.png", dpi=150)
+        figure.savefig(f"{stem}.svg")
     except OSError as error:
         raise RecordError(f"cannot write into {output}: {error.strerror}; choose another --output") from error
     if arguments.json:
         print(table.to_json(orient="records", indent=1))
     else:
-        print(f"A = {names[0]}  ({a.path})\nB = {names[1]}  ({b.path})\n")
-        print(_text(found))
+        print(f"A = {pair.names[0]}  ({pair.paths[0]})\nB = {pair.names[1]}  ({pair.paths[1]})\n")
+        print("\n".join((_text(pair.shown), *pair.remarks)))
         print(f"\ntable and figure: {stem}.csv, .png, .svg")
-    words = {difference.word for difference in found}
+    words = {difference.word for difference in pair.shown}
     return FAILED if comparison.DIFFERS in words else UNDECIDED if comparison.UNDECIDED in words else PASSED
 
 
 def _text(found: list[Difference]) -> str:
-    form = "{:10} {:16} {:20} {:>10} {:>10}  {:28} {}".format
-    lines = [form("overlay", "window", "metric", "A", "B", "B - A, 95 % interval", "word")]
+    cells = any(row.cell for row in found)
+    width = max((len(row.cell) for row in found), default=0)
+    form = (f"{{:{max(width, 4)}}} " if cells else "{:.0}") + "{:10} {:16} {:20} {:>10} {:>10}  {:28} {}"
+    lines = [form.format("cell", "overlay", "window", "metric", "A", "B", "B - A, 95 % interval", "word")]
     for row in found:
         interval = f"{row.difference:+.4g} [{row.low:+.4g}, {row.high:+.4g}]"
         figures = (f"{row.a:.4g}", f"{row.b:.4g}", interval, row.word)
-        lines.append(form(row.overlay, row.window[:16], row.metric, *figures))
+        lines.append(form.format(row.cell, row.overlay, row.window[:16], row.metric, *figures))
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from harness.bundles import opened
 from harness.display import Display, UntilNobodyListens, make_display
 from harness.errors import PASSED, UNDECIDED, HarnessError, RecordError
 from harness.manifest import first_manifest
@@ -22,6 +23,7 @@ from harness.records import RunDir, read_json, read_lines, write_json
 from harness.spec import load_spec
 from harness.spec.effective import effective_text
 from harness.spec.load import Document
+from harness.sweep.store import find_sweep
 
 LOAD_AFTER_S = 8.0  # on the real clock: when the network is built and its peers have started
 
@@ -197,8 +199,15 @@ def _report(run_dir: RunDir, display: Display, quiet: bool = False) -> int:
 
 
 def report(arguments: Namespace) -> int:
-    """Draw everything again from a run directory."""
-    run_dir = RunDir(Path(arguments.run_dir).resolve())
+    """Draw everything again from the directory of a run or a sweep, or from an archive of one."""
+    where = opened(Path(arguments.run_dir), Path("results/bundles"))
+    if place := find_sweep(where):
+        from harness.report.sweep import make_sweep_report
+
+        make_sweep_report(place)
+        print(json.dumps({"sweep_dir": str(place.path)}) if arguments.json else f"report: {place.page}")
+        return PASSED
+    run_dir = RunDir(where.resolve())
     if not run_dir.plan.exists():
         raise RecordError(f"{run_dir.path} is no run directory: it has no {run_dir.plan.name}; see `harness list`")
     display = make_display("json" if arguments.json else arguments.progress)

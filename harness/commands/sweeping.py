@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.errors import FAILED, PASSED, UNDECIDED, EnvironmentUnfit, SpecError
 from harness.sweep.control import Runners, Sweep, Tally
-from harness.sweep.design import Design, read_design
+from harness.sweep.design import Design, data_files, read_design
 from harness.sweep.pool import Pool
 from harness.sweep.store import SweepDir, sweep_dir
 from harness.sweep.until import Goal, parse_goal
@@ -29,13 +29,20 @@ def sweep(arguments: Namespace) -> int:
     place = sweep_dir(Path(arguments.results_root), design.name)
     report = progress(arguments)
     with place.alone():
-        shutil.copyfile(arguments.spec, place.path / "spec.yaml")
+        keep_spec(Path(arguments.spec), place)
         try:
             tally = carry_out(arguments, design, place, report, goal)
         finally:
             if place.record.exists():
                 _draw(place, report)
     return _conclude(place, tally, goal, arguments.json)
+
+
+def keep_spec(spec: Path, place: SweepDir) -> None:
+    """What makes the sweep one that can be run again from its directory alone."""
+    shutil.copyfile(spec, place.path / "spec.yaml")
+    for name, content in data_files(spec).items():
+        (place.path / name).write_bytes(content)
 
 
 def progress(arguments: Namespace) -> Callable[[dict[str, Any]], None]:

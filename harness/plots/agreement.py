@@ -1,4 +1,4 @@
-"""How far two runs are apart: one line for each overlay and metric, in shares of the first run's value."""
+"""How far two runs or sweeps are apart: a line for each overlay and metric, in shares of the first one's value."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ WORD_COLOURS = {SAME: GOOD, DIFFERS: BAD}
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _name(found: Difference) -> str:
+    what = f"{found.overlay}: {found.metric.replace('_', ' ')}"
+    return f"{found.cell}, {what}" if found.cell else what
 
 
 def agreement(differences: list[Difference], a: str, b: str) -> Figure:
@@ -32,9 +37,9 @@ def agreement(differences: list[Difference], a: str, b: str) -> Figure:
                 xycoords=("axes fraction", "data"), va="center", fontsize=9, color=INK,
             )  # fmt: skip
         axes.axvline(0, color=INK, lw=0.8)
-        names = [f"{found.overlay}: {found.metric.replace('_', ' ')}" for found in reversed(rows)]
-        axes.set_yticks(range(len(rows)), names)
-        axes.set_xlabel("difference in % of the first run (success: percentage points), with its 95 % interval")
-        axes.set_title(f"{b} against {a}")
+        axes.set_yticks(range(len(rows)), [_name(found) for found in reversed(rows)])
+        first = "first sweep" if any(found.cell for found in rows) else "first run"
+        axes.set_xlabel(f"difference in % of the {first} (success: percentage points), with its 95 % interval")
+        axes.set_title(f"{b}\nagainst {a}" if len(a) + len(b) > 70 else f"{b} against {a}")
         axes.grid(visible=False, axis="y")
     return figure

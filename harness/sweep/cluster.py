@@ -21,7 +21,7 @@ from typing import Any
 from harness.errors import EnvironmentUnfit, HarnessError
 from harness.records import RunDir
 from harness.sweep.cell import Order, Result
-from harness.sweep.design import code_version
+from harness.sweep.design import code_version, data_files
 from harness.sweep.pool import Pool
 
 EMULATION = "emulation"
@@ -109,7 +109,7 @@ class Cluster:
     def submit(self, order: Order) -> None:
         spec = Path(order.spec)
         future = self._client.submit(
-            remote_cell, vars(order), spec.read_text(), _data_files(spec), code_version(),
+            remote_cell, vars(order), spec.read_text(), data_files(spec), code_version(),
             resources={EMULATION: 1}, pure=False, retries=1,
         )  # fmt: skip
         self._open[future] = order
@@ -136,13 +136,6 @@ class Cluster:
             with suppress(Exception):  # the scheduler may be gone, which ends them as well
                 future.cancel(force=True)
         self._client.close(timeout=CONNECT_S)
-
-
-def _data_files(spec: Path) -> dict[str, bytes]:
-    """Files beside the spec that it names (`path: map.graphml`). Those of another directory must be on the worker."""
-    text = spec.read_text()
-    near = (path for path in spec.parent.iterdir() if path.suffix in (".graphml", ".csv") and path.is_file())
-    return {path.name: path.read_bytes() for path in near if path.name in text}
 
 
 def work(scheduler: str, name: str | None, folder: Path) -> None:

@@ -150,6 +150,13 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def data_files(spec: Path) -> dict[str, bytes]:
+    """Files beside the spec that it names (`path: map.graphml`). Those of another directory must be on the worker."""
+    text = spec.read_text()
+    near = (path for path in spec.parent.iterdir() if path.suffix in (".graphml", ".csv") and path.is_file())
+    return {path.name: path.read_bytes() for path in near if path.name in text}
+
+
 _version: list[str] = []
 
 

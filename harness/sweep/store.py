@@ -99,7 +99,8 @@ class SweepDir:
         if record.get("format") != FORMAT:
             found = record.get("format")
             raise RecordError(
-                f"{self.record} has format {found}, this harness reads {FORMAT}: take the version it names"
+                f"{self.record} has format {found}, this harness reads {FORMAT}: "
+                "sweep again with this one, or read it with the version that made it"
             )
         return record
 
@@ -120,6 +121,13 @@ class SweepDir:
 
 def sweep_dir(root: Path, name: str) -> SweepDir:
     return SweepDir(root.resolve() / name / "sweep")
+
+
+def find_sweep(path: Path) -> SweepDir | None:
+    """The sweep in that directory or in `sweep/` below it, if there is one."""
+    return next(
+        (SweepDir(place.resolve()) for place in (path, path / "sweep") if (place / "sweep.json").exists()), None
+    )
 
 
 def _attempt(run_dir: RunDir) -> Attempt:

@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from harness.analysis.compare import DIFFERS, SAME, UNDECIDED, Difference, _paired, _welch
+from harness.analysis.compare import DIFFERS, SAME, UNDECIDED, Difference, paired, welch
 from harness.analysis.journals import compare_journals
 from harness.records import RunDir
 
@@ -33,17 +33,17 @@ def test_words(low, high, word):
 def test_paired_interval():
     one = pd.Series([1.0, 2.0, 3.0, 4.0], index=["a", "b", "c", "d"])
     other = one + pd.Series([0.0, 1.0, 0.0, 1.0], index=one.index)
-    low, high, pairs, method = _paired(one, other)
+    low, high, pairs, method = paired(one, other)
     # mean 0.5, standard error 0.57735 / 2, t(3) = 3.1824
     assert (pairs, method) == (4, "paired t")
     assert low == pytest.approx(0.5 - 3.1824 * 0.288675, abs=1e-3)
     assert high == pytest.approx(0.5 + 3.1824 * 0.288675, abs=1e-3)
-    assert _paired(one, one)[3] == "identical"
+    assert paired(one, one)[3] == "identical"
 
 
 def test_welch_interval():
     one, other = pd.Series([1.0, 2.0, 3.0]), pd.Series([2.0, 4.0, 6.0, 8.0])
-    low, high, _, _ = _welch(one, other)
+    low, high, _, _ = welch(one, other)
     # means 2 and 5; variances 1/3 and 20/3/4 = 5/3; error sqrt(2); freedom 4 / (1/18 + 25/27) = 4.075; t = 2.7586
     assert low == pytest.approx(3 - 2.7586 * 2**0.5, abs=0.02)
     assert high == pytest.approx(3 + 2.7586 * 2**0.5, abs=0.02)
