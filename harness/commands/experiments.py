@@ -58,6 +58,15 @@ def _check_metrics(plan: Plan, document: Document) -> None:
 
 
 def validate(arguments: Namespace) -> int:
+    """One run, or all variants of a sweep."""
+    spec, _ = load_spec(Path(arguments.spec), arguments.set or [])
+    if spec.sweep or spec.repeat > 1:
+        from harness.sweep.design import read_design
+
+        design = read_design(Path(arguments.spec), arguments.set or [], arguments.seed, "memory", "simulated")
+        runs = len(design.cells())
+        print(f"{arguments.spec}: valid: {len(design.variants)} variants, {runs} runs; `harness sweep` runs them all")
+        return PASSED
     plan, _ = planned(arguments)
     check_programs(plan)
     commands = sum(1 for step in plan.timeline if step.do == "command")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.analysis.dataset import Dataset
-from harness.plots.style import FAINT, INK, PAPER, Looks, NothingToDraw, new_figure, tidy
+from harness.plots.style import FAINT, INK, PAPER, Looks, NothingToDraw, columns, new_figure, tidy
 from harness.plots.units import log_ticks, short
 
 
@@ -78,5 +78,5 @@ def hops(data: Dataset) -> Figure:
     axes.set_xticks(steps)
     axes.set_xlabel("overlay hops to the answer")
     axes.set_ylabel("answered lookups, %")
-    axes.legend(ncols=len(present), loc="upper right", handlelength=1.2)
+    axes.legend(ncols=columns(present), loc="upper right", handlelength=1.2)
     return figure

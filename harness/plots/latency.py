@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 from harness.analysis.dataset import Dataset
 from harness.analysis.windows import Window
 from harness.plots.panels import phases
-from harness.plots.style import RULE, Looks, NothingToDraw, new_figure, tidy
+from harness.plots.style import RULE, Looks, NothingToDraw, columns, new_figure, tidy
 from harness.plots.units import log_ticks
 
 
@@ -31,7 +31,7 @@ def latency_cdf(data: Dataset) -> Figure:
     grid[0].yaxis.set_major_formatter(PercentFormatter(1.0))
     grid[len(panels) // 2].set_xlabel("time to the answer, ms")
     handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(data.overlays), loc="outside upper left", handlelength=2.8)
+    figure.legend(handles, labels, ncols=columns(labels), loc="outside upper left", handlelength=2.8)
     return figure
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from harness.analysis.dataset import Dataset
-from harness.plots.style import FAINT, Looks, NothingToDraw, new_figure, tidy
+from harness.plots.style import FAINT, Looks, NothingToDraw, columns, new_figure, tidy
 from harness.plots.timeline import with_faults
 from harness.plots.units import short
 
@@ -33,7 +33,7 @@ def traffic_over_time(data: Dataset) -> Figure:
         )  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.set_ylabel(f"sent by all hosts, kbit/s\n({_what(data)})")
-    axes.legend(ncols=len(data.overlays), loc="upper left", bbox_to_anchor=(0, -0.17), handlelength=2.8)
+    axes.legend(ncols=columns(data.overlays), loc="upper left", bbox_to_anchor=(0, -0.17), handlelength=2.8)
     return figure
 
 
@@ -48,7 +48,7 @@ def traffic_by_place(data: Dataset) -> Figure:
     _bars(left, shown_hosts, data, looks, hosts["name"].nunique(), "hosts", "sent and received")
     _bars(right, shown_links, data, looks, links["name"].nunique(), "links", "carried, both ways")
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(data.overlays), loc="outside upper left", handlelength=1.2)
+    figure.legend(handles, labels, ncols=columns(labels), loc="outside upper left", handlelength=1.2)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from harness.analysis.dataset import Dataset
 from harness.analysis.statistics import gini
-from harness.plots.style import FAINT, RULE, Looks, NothingToDraw, new_figure, tidy
+from harness.plots.style import FAINT, RULE, Looks, NothingToDraw, columns, new_figure, tidy
 from harness.plots.units import short
 
 
@@ -47,7 +47,7 @@ def load_per_peer(data: Dataset) -> Figure:
     right.set_ylabel("share of all messages")
     right.legend(loc="upper left", handlelength=2.8)
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(loads), loc="outside upper left", handlelength=2.8)
+    figure.legend(handles, labels, ncols=columns(labels), loc="outside upper left", handlelength=2.8)
     return figure
 
 
@@ -92,5 +92,10 @@ def degrees(data: Dataset) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("neighbours")
     axes.set_ylabel("peers with at least so many")
-    axes.legend(ncols=len(counts), loc="upper left", bbox_to_anchor=(0, -0.19), handlelength=2.8)
+    axes.legend(
+        ncols=columns(str(line.get_label()) for line in axes.lines),
+        loc="upper left",
+        bbox_to_anchor=(0, -0.19),
+        handlelength=2.8,
+    )
     return figure

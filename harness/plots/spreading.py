@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from harness.analysis.dataset import Dataset
-from harness.plots.style import RULE, Looks, NothingToDraw, new_figure, tidy
+from harness.plots.style import RULE, Looks, NothingToDraw, columns, new_figure, tidy
 from harness.plots.timeline import with_faults
 from harness.plots.units import duration, log_ticks
 
@@ -36,7 +36,12 @@ def downloads_over_time(data: Dataset) -> Figure:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("downloads asked for (thin), complete")
-    axes.legend(ncols=len(present), loc="upper left", bbox_to_anchor=(0, -0.14), handlelength=2.8)
+    axes.legend(
+        ncols=columns(str(line.get_label()) for line in axes.lines),
+        loc="upper left",
+        bbox_to_anchor=(0, -0.14),
+        handlelength=2.8,
+    )
     return figure
 
 
@@ -72,7 +77,12 @@ def deliveries_by_time(data: Dataset) -> Figure:
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("peers reached")
-    axes.legend(ncols=len(present), loc="upper left", bbox_to_anchor=(0, -0.16), handlelength=2.8)
+    axes.legend(
+        ncols=columns(str(line.get_label()) for line in axes.lines),
+        loc="upper left",
+        bbox_to_anchor=(0, -0.16),
+        handlelength=2.8,
+    )
     return figure
 
 

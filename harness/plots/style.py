@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -61,10 +61,14 @@ class Looks:
         return OVERLAY_COLOURS[self._rank[overlay] % len(OVERLAY_COLOURS)]
 
     def line(self, overlay: str) -> object:
-        return OVERLAY_LINES[self._rank[overlay] % len(OVERLAY_LINES)]
+        return OVERLAY_LINES[self._turned(overlay) % len(OVERLAY_LINES)]
 
     def marker(self, overlay: str) -> str:
-        return OVERLAY_MARKERS[self._rank[overlay] % len(OVERLAY_MARKERS)]
+        return OVERLAY_MARKERS[self._turned(overlay) % len(OVERLAY_MARKERS)]
+
+    def _turned(self, overlay: str) -> int:
+        """When the colours begin anew, lines and markers are one further: no two overlays look the same."""
+        return self._rank[overlay] + self._rank[overlay] // len(OVERLAY_COLOURS)
 
     @property
     def palette(self) -> dict[str, str]:
@@ -80,6 +84,13 @@ def tidy(axes: Axes, *, grid: str = "y") -> None:
     axes.tick_params(length=0)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
+
+
+def columns(labels: Iterable[str], width: float = WIDTH) -> int:
+    """How many columns a legend may have that is not to be wider than the figure (inches)."""
+    names = list(labels)
+    column = 0.085 * max((len(name) for name in names), default=1) + 0.6  # letters of 9.5 points, and the handle
+    return max(1, min(len(names), int((width - 0.6) / column)))
 
 
 def stamp(figure: Figure, text: str) -> None:

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from harness.analysis.dataset import Dataset
 from harness.analysis.statistics import wilson
-from harness.plots.style import Looks, NothingToDraw, new_figure
+from harness.plots.style import Looks, NothingToDraw, columns, new_figure
 from harness.plots.timeline import with_faults
 
 PER_BIN = 16  # lookups: fewer make the interval wider than what there is to see
@@ -53,7 +53,7 @@ def success_over_time(data: Dataset) -> Figure:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("lookups that succeed")
-    axes.legend(ncols=len(data.overlays), loc="upper left", bbox_to_anchor=(0, -0.14), handlelength=2.8)
+    axes.legend(ncols=columns(data.overlays), loc="upper left", bbox_to_anchor=(0, -0.14), handlelength=2.8)
     return figure
 
 
