@@ -115,14 +115,15 @@ def lengths(found: Found) -> Lengths:
 
 
 def rows(places: Mapping[str, SweepDir]) -> Sequence[Row]:
-    """Intervals are over runs: lookups of one run share its tables."""
+    """Intervals are those of the runs' differences to what is predicted for each: lookups of a run share its tables."""
     found = runs(places)
     h = lengths(found)
     rows = []
     for m, own in found.items():
         for d in sorted(own[0].tallies) if m else ():
-            share = mean_of([one.tallies[d].share for one in own])
             predicted = math.fsum(success(h, one.met, d) for one in own) / len(own)
+            apart = mean_of([one.tallies[d].share - success(h, one.met, d) for one in own])
+            share = Measured(predicted + apart.value, predicted + apart.low, predicted + apart.high, apart.trials)
             claim = f"sum of h_i(1-(1-(1-m)^(i-1))^d): {success(h, m, d):.3f}; here with m as met"
             what = f"lookups that succeed, m={m:g}, d={d}"
             rows.append(Row(what, claim, predicted, share, (predicted - BAND, predicted + BAND), "B"))

@@ -6,6 +6,7 @@ from specs import plan_of
 from harness.analysis import dataset
 from harness.memory import MemoryEngine
 from harness.records import RunDir
+from harness.reproduce import t14_disjoint_paths as t14
 from harness.reproduce.reading import Cell
 from harness.reproduce.t14_disjoint_paths import Run, Tally, keepers, lengths, liars, lookups, run, success
 from harness.run import conduct
@@ -72,3 +73,14 @@ def test_what_is_counted_in_a_run(tmp_path):
     assert one.found == len(one.steps) < one.asked
     assert one.share == one.found / one.asked
     assert 0 < found.met < 1
+
+
+def test_runs_are_held_against_what_they_met(monkeypatch):
+    other = Tally(4, 4, (1, 1, 2, 2))
+    runs = [Run({1: Tally(10, 8, ())}, 0.5), Run({1: Tally(10, 9, ())}, 0.1)]  # predicted: 0.75 and 0.95
+    monkeypatch.setattr(t14, "runs", lambda places: {0.0: [Run({1: other}, 0.0)], 0.3: runs})
+    [row, *_] = t14.rows({})
+    assert row.prediction == pytest.approx(0.85)
+    assert row.measured.value == pytest.approx(0.85)
+    assert row.measured.high - row.measured.value == pytest.approx(63.657 * 0.05, rel=1e-4)  # t of one degree, 99 %
+    assert row.band == pytest.approx((0.79, 0.91))
