@@ -25,28 +25,29 @@ class Awaited:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._looked_for: list[tuple[Fault, Condition]] = []
-        self._to_end: list[tuple[float, int, Fault]] = []
+        self._agenda: list[tuple[float, int, Fault, str]] = []
         self._count = 0
 
     def look_for(self, fault: Fault) -> None:
         assert fault.condition is not None
         self._looked_for.append((fault, fault.condition))
 
-    def end_at(self, t_s: float, fault: Fault) -> None:
+    def at(self, t_s: float, fault: Fault, do: str) -> None:
+        """Have that done then; in the order of the calls at the same moment."""
         self._count += 1
-        heapq.heappush(self._to_end, (t_s, self._count, fault))
+        heapq.heappush(self._agenda, (t_s, self._count, fault, do))
 
     def due_s(self, t_s: float) -> float:
         """When there is something to do next."""
         look_s = t_s + LOOK_S if self._looked_for else float("inf")
-        return min(look_s, self._to_end[0][0]) if self._to_end else look_s
+        return min(look_s, self._agenda[0][0]) if self._agenda else look_s
 
     def advance(self, t_s: float, now: float) -> list[Due]:
         """What is due; `now` is the engine's time of the same moment."""
         found: list[Due] = []
-        while self._to_end and self._to_end[0][0] <= t_s:
-            end_s, _number, fault = heapq.heappop(self._to_end)
-            found.append(Due(fault, "undo", end_s))
+        while self._agenda and self._agenda[0][0] <= t_s:
+            planned_s, _number, fault, do = heapq.heappop(self._agenda)
+            found.append(Due(fault, do, planned_s))
         for fault, condition in list(self._looked_for):
             if self._live.holds(condition, now):
                 found.append(Due(fault, "apply", t_s))
@@ -56,7 +57,7 @@ class Awaited:
                 continue
             self._looked_for.remove((fault, condition))
             if found[-1].do == "apply" and condition.lasting_s is not None:
-                self.end_at(t_s + condition.lasting_s, fault)
+                self.at(t_s + condition.lasting_s, fault, "undo")
         return found
 
 

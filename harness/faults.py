@@ -200,6 +200,15 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """Python of the user that is asked for faults: "module:function", and the module's text."""
+
+    called: str
+    source: str
+    timeout_s: float
+
+
+@dataclass(frozen=True)
 class Fault:
     """One fault of a run: when, what is done, how it is undone, and how both are proven.
 
@@ -218,3 +227,4 @@ class Fault:
     undo_checks: tuple[Check, ...] = ()
     part_of: str = ""  # the fault (a churn, a flapping link) of which this is one change
     condition: Condition | None = None
+    hook: Hook | None = None  # what it does is decided then

@@ -16,6 +16,7 @@ from harness.awaited import Awaited, Due, never_row
 from harness.engine import Engine, Notice, PeerEvent, PeerExit, ProbeArrival
 from harness.errors import EmulationError
 from harness.faults import Signal, StartPeer
+from harness.improvised import Improvised
 from harness.journal import Journal
 from harness.ledger import Ledger
 from harness.live import Live
@@ -74,6 +75,7 @@ class _Conductor:
         self.ledger = Ledger(plan)
         self.live = Live(plan, self.ready)
         self.awaited = Awaited(self.live)
+        self.improvised = Improvised(plan, self.live, self.awaited, self.journal)
         self.last_fault = ""
         self.next_tick = 0.0
         self.late_ms = 0.0  # the worst lateness of a step
@@ -85,6 +87,7 @@ class _Conductor:
     def prepare(self) -> None:
         """Everything before the timeline. Raises EmulationError."""
         self._phase("build", lambda: self.engine.build(lambda text: self.report({"say": text})))
+        self.improvised.prepare()
         self._phase("calibrate", self._calibrate)
         self._phase("start", self._start_peers)
 
@@ -205,6 +208,11 @@ class _Conductor:
         if due.do == "never":
             self.journal.fault(row := never_row(fault))
             self.report({"say": f"fault {fault.name} ({fault.label}) did not come: {row['detail']}"})
+            return
+        if fault.hook is not None:
+            t_s = self.engine.now() - self.zero
+            self.journal.fault(row := self.improvised.ask(due, self.ready, t_s, self.engine.now()))
+            self.report({"say": f"{fault.label} at {t_s:.1f} s: {row['detail']}"})
             return
         actions = fault.apply if due.do == "apply" else fault.undo
         for action in actions:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import RecordError
+from harness.faults import Fault
 from harness.plan.model import Plan
+from harness.plan.witnesses import SETTLE_S
 from harness.records import RunDir, read_json, read_lines
 
 TRACED = ("sent", "received")
@@ -84,12 +86,13 @@ def read(run_dir: RunDir, with_events: bool = True) -> Source:
         raise RecordError(f"{run_dir.path} is no run directory; `harness list` shows those there are")
     manifest = _manifest(run_dir)
     killed = manifest.get("t0_ns") is None  # its zero and its end are known from the events alone
+    faults = list(read_lines(run_dir.faults))
     return Source(
         run_dir=run_dir,
-        plan=_plan(run_dir),
+        plan=_with_decided(_plan(run_dir), faults),
         manifest=manifest,
         events=_events(run_dir) if with_events or killed else Events(),
-        faults=list(read_lines(run_dir.faults)),
+        faults=[row for row in faults if row["phase"] != "decided"],
         probes=list(read_lines(run_dir.probes)),
         pressure=list(read_lines(run_dir.pressure)),
     )
@@ -104,6 +107,21 @@ def _plan(run_dir: RunDir) -> Plan:
         ) from error
     except ValidationError as error:
         raise RecordError(f"{run_dir.plan} is not a plan of this version: {error.errors()[0]['msg']}") from error
+
+
+def _with_decided(plan: Plan, rows: list[dict[str, Any]]) -> Plan:
+    """The plan with the faults that hooks decided on, as if it had had them from the start."""
+    decided = [(TypeAdapter(Fault).validate_python(r["what"]), r["disturbs"]) for r in rows if r["phase"] == "decided"]
+    if not decided:
+        return plan
+    windows: dict[tuple[str, str], list[tuple[float, float | None]]] = defaultdict(list)
+    for fault, pairs in decided:
+        for source, target in pairs:
+            end_s = None if fault.undo_s is None else fault.undo_s + SETTLE_S
+            windows[source, target].append((fault.apply_s, end_s))
+    probes = tuple(replace(p, disturbed=(*p.disturbed, *windows[p.source, p.target])) for p in plan.probes)
+    faults = sorted([*plan.faults, *(fault for fault, _ in decided)], key=lambda fault: fault.apply_s)
+    return replace(plan, faults=tuple(faults), probes=probes)
 
 
 def _manifest(run_dir: RunDir) -> dict[str, Any]:

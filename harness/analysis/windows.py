@@ -53,7 +53,7 @@ def faults(source: Source) -> pd.DataFrame:
         phases = [row for row in (apply, undo, *parts) if row]
         from_s = _number(apply, "applied_s", fault.apply_s)
         to_s = _number(undo, "applied_s", fault.undo_s) if undone else _mended_at(fault, source.plan.faults)
-        at_once = fault.verb in MENDING or (fault.verb == "arrive" and not undone)
+        at_once = fault.verb in (*MENDING, "hook") or (fault.verb == "arrive" and not undone)
         at_once = at_once or (fault.condition is not None and not fault.apply)  # it did not come
         records.append({
             "fault": fault.name, "verb": fault.verb, "label": fault.label, "from_s": from_s,

@@ -5,13 +5,14 @@ Series (flap, churn, arrive) become one fault that stands for all, without actio
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from harness.faults import Condition, Fault, PeerCheck, SetLink, StartPeer
+from harness.faults import Condition, Fault, Hook, PeerCheck, SetLink, StartPeer
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.effects import Effect, ended, some
 from harness.plan.model import PeerPlan
@@ -29,6 +30,7 @@ from harness.plan.selectors import Universe
 from harness.plan.universes import link_universe, peer_universe
 from harness.plan.verbs import Verbs
 from harness.plan.witnesses import Witnesses
+from harness.spec import faults as spec_faults
 from harness.spec.faults import Churn, FaultEntry
 from harness.spec.load import Document
 from harness.spec.model import Spec
@@ -37,6 +39,20 @@ from topologies.model import Topology
 
 _T = TypeVar("_T")
 Changes = list[tuple[float, float | None, Effect]]  # from when, until when, what
+
+
+def claimed(
+    claims: Claims, name: str, verb: str, label: str, change: tuple[float, float | None, Effect], part_of: str = ""
+) -> Fault:
+    """A fault that holds what it harms while it lasts. Raises Contradiction."""
+    start, end, effect = change
+    claims.release(mended(effect.apply), start)
+    claims.take(harmed(effect.apply), Span(start, inf if end is None else end, name))
+    return Fault(
+        name=name, verb=verb, label=label, apply_s=start, undo_s=end, apply=tuple(effect.apply),
+        undo=() if end is None else tuple(effect.undo), apply_checks=tuple(effect.apply_checks),
+        undo_checks=() if end is None else tuple(effect.undo_checks), part_of=part_of,
+    )  # fmt: skip
 
 
 class FaultPlanner:
@@ -76,6 +92,8 @@ class FaultPlanner:
     def _faults(self, name: str, one: Occurrence) -> list[Fault]:
         entry, verb = one.entry, one.entry.verb
         self.verbs.begin(name, one.place, one.number, entry, one.start)
+        if entry.hook is not None:
+            return [self._hook(name, one, entry.hook)]
         series: dict[str, Callable[[Occurrence], tuple[str, Changes]]] = {
             "flap": self._flap, "churn": self._churn, "arrive": self._arrive,
         }  # fmt: skip
@@ -87,6 +105,24 @@ class FaultPlanner:
             raise self.verbs.fail(f"{verb} cannot be undone; use 'at' instead of 'from' and 'to'")
         fault = self._fault(name, verb, entry.label or effect.label, (one.start, one.end, effect))
         return [fault if entry.when is None else replace(fault, condition=self._condition(entry, fault))]
+
+    def _hook(self, name: str, one: Occurrence, asked: spec_faults.Hook) -> Fault:
+        """The module's text is read now: a run needs its plan alone. It is not executed."""
+        module, _, function = asked.call.partition(":")
+        if one.entry.to is not None and one.entry.every is None:
+            raise self.verbs.fail("a hook is called at a moment: use 'at', or 'from' with 'every'")
+        path = self._beside(f"{module}.py")
+        [source] = self._refused(lambda: [path.read_text(encoding="utf-8")])
+        try:
+            tree = ast.parse(source, str(path))
+        except SyntaxError as error:
+            raise self.verbs.fail(f"{path}:{error.lineno}: not Python: {error.msg}") from error
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        if function not in functions:
+            raise self.verbs.fail(f"{path} has no function {function!r}{did_you_mean(function, functions)}")
+        label = one.entry.label or f"hook {asked.call}"
+        fault = Fault(name, "hook", label, one.start, None, (), hook=Hook(asked.call, source, asked.timeout))
+        return fault if one.entry.when is None else replace(fault, condition=self._condition(one.entry, fault))
 
     def _condition(self, entry: FaultEntry, fault: Fault) -> Condition:
         """Nobody knows when it comes true: until it cannot any more, nothing else may want what the fault wants."""
@@ -103,17 +139,10 @@ class FaultPlanner:
     def _fault(
         self, name: str, verb: str, label: str, change: tuple[float, float | None, Effect], part_of: str = ""
     ) -> Fault:
-        start, end, effect = change
         try:
-            self.claims.release(mended(effect.apply), start)
-            self.claims.take(harmed(effect.apply), Span(start, inf if end is None else end, name))
+            return claimed(self.claims, name, verb, label, change, part_of)
         except Contradiction as error:
             raise self.verbs.fail(str(error)) from error
-        return Fault(
-            name=name, verb=verb, label=label, apply_s=start, undo_s=end, apply=tuple(effect.apply),
-            undo=() if end is None else tuple(effect.undo), apply_checks=tuple(effect.apply_checks),
-            undo_checks=() if end is None else tuple(effect.undo_checks), part_of=part_of,
-        )  # fmt: skip
 
     # ---- series ----
 

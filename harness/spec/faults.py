@@ -114,12 +114,24 @@ class Overload(Strict):
     rate: RateDraw = Field(description="of each sender, headers included")
 
 
+class Hook(Strict):
+    """A function of a Python file beside the spec, which returns faults (docs/faults.md)."""
+
+    call: str = Field(pattern=r"^[A-Za-z_]\w*:[A-Za-z_]\w*$", description="module:function")
+    timeout: Seconds = Field(2.0, gt=0, description="a call that takes longer has failed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"call": data} if isinstance(data, str) else data
+
+
 class FaultEntry(When):
     """One fault. With `from` and `to` it is undone at `to`: links come up, groups heal, peers are started again."""
 
     VERBS: ClassVar[tuple[str, ...]] = (
         "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "overload", "outage", "crash", "stop",
-        "pause", "resume", "restart", "churn", "arrive",
+        "pause", "resume", "restart", "churn", "arrive", "hook",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
     link_up: Selector | None = Field(None, description="links that were down")
@@ -137,6 +149,7 @@ class FaultEntry(When):
     restart: Revival | None = Field(None, description="peers (or hosts) that are started again")
     churn: Churn | None = Field(None, description="peers that leave and come back all the time")
     arrive: Arrive | None = Field(None, description="peers that are not there from the start: a flash crowd")
+    hook: Hook | None = Field(None, description="a Python function that decides on faults while the run goes on")
     every: Seconds | None = Field(None, gt=0, description="with 'from' (and 'to'): again and again, drawn anew")
     lasting: Seconds | None = Field(None, gt=0, description="with 'every' or 'when': how long it lasts each time")
     when: Comparison | None = Field(None, description="a condition: success_rate of dht < 0.5; looked for from 'at' on")

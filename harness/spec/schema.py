@@ -35,6 +35,8 @@ def spec_schema() -> dict[str, Any]:
     for fault in ("crash", "stop", "pause", "resume", "restart"):  # short form: peers alone
         part = parts["FaultEntry"]["properties"][fault]
         part["anyOf"] = [*part["anyOf"], {"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+    hook = parts["FaultEntry"]["properties"]["hook"]
+    hook["anyOf"] = [*hook["anyOf"], {"type": "string"}]
     number = {"type": "integer", "minimum": 0}
     schema["properties"]["items"] = {"anyOf": [number, _ref("Items")]}
     _selectors_as_text(schema)

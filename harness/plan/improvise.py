@@ -1,0 +1,119 @@
+"""Faults that are thought of while a run goes on (by a hook): the same verbs, compiled from the plan alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from harness.errors import SpecError
+from harness.faults import Fault, SetLink
+from harness.plan.build import host_universe
+from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
+from harness.plan.degrees import ranked_hosts
+from harness.plan.faults import claimed
+from harness.plan.model import Plan
+from harness.plan.universes import link_universe, peer_universe
+from harness.plan.verbs import Verbs
+from harness.plan.witnesses import Witnesses, without_contradicted
+from harness.spec.faults import FaultEntry
+from harness.spec.load import Document
+from harness.spec.units import duration_s
+from topologies.model import Link, Node, Topology
+from topologies.paths import Routes
+
+VERBS = (
+    "link_down", "link_up", "isolate", "partition", "overload", "outage", "crash", "stop", "pause", "resume", "restart",
+)  # fmt: skip
+"""The others repeat by themselves, or need what is made ready before a run."""
+
+
+class _Nowhere:
+    """In the place of a document: what a hook returns stands in no file."""
+
+    path = Path()
+
+    @staticmethod
+    def fail(_place: object, message: str) -> SpecError:
+        return SpecError(message)
+
+
+class Improviser:
+    """Knows what the plan's faults hold, and what it has added to them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        topology = Topology(
+            tuple(Node(node.name, node.kind, node.labels, node.position) for node in plan.nodes),
+            tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in plan.links),
+        )
+        addresses = {node.name: node.address for node in plan.nodes if node.address is not None}
+        hosts = ranked_hosts(host_universe(topology), topology, plan.peers)
+        self.claims = Claims({address: node for node, address in addresses.items()})
+        self.witnesses = Witnesses(topology, Routes(topology), addresses, ())
+        universes = (peer_universe(topology, plan.peers, hosts), link_universe(topology))
+        document = cast("Document", _Nowhere())
+        self.verbs = Verbs(
+            plan.seed, document, topology, plan.peers, hosts, universes, addresses, self.witnesses, self.claims
+        )  # fmt: skip
+        self.faults = list(plan.faults)
+        self._count = 0
+        for fault in plan.faults:
+            self.claims.release(mended(fault.apply), fault.apply_s)
+            end = inf if fault.undo_s is None else fault.undo_s
+            self.claims.take(harmed(fault.apply), Span(fault.apply_s, end, fault.name))
+
+    def fault(self, name: str, given: object, now_s: float, part_of: str) -> Fault:
+        """One entry as a hook returns it: a verb, and perhaps `after`, `lasting` and `label`. Raises SpecError."""
+        if not isinstance(given, Mapping):
+            raise SpecError(f"a hook returns a list of faults, each {{verb: target}}; found {given!r:.100}")
+        words = dict(given)
+        start = round(now_s + self._seconds(words.pop("after", 0), "after"), 6)
+        lasting = words.pop("lasting", None)
+        end = None if lasting is None else round(start + self._seconds(lasting, "lasting"), 6)
+        entry = self._entry({**words, "at": f"{start:.6f} s"})
+        last = start if end is None else end
+        if last > self.plan.duration_s:
+            raise SpecError(f"{last:g} s is after the end of the run at {self.plan.duration_s:g} s")
+        self._count += 1
+        self.verbs.begin(name, len(self.plan.faults) + self._count, 0, entry, start)
+        effect = self.verbs.effect(entry.verb, getattr(entry, entry.verb))
+        if end is not None and not effect.undo:
+            raise SpecError(f"{entry.verb} cannot be undone; leave 'lasting' away")
+        if self.plan.network.routing != "static" and any(isinstance(action, SetLink) for action in effect.apply):
+            raise SpecError("a hook cannot touch links where routes follow them; use routing: static")
+        try:
+            found = claimed(self.claims, name, entry.verb, entry.label or effect.label, (start, end, effect), part_of)
+        except Contradiction as error:
+            raise SpecError(str(error)) from error
+        self.faults.append(found)
+        return without_contradicted(self.faults, self.witnesses)[-1]
+
+    def disturbs(self, fault: Fault) -> list[list[str]]:
+        """The probed pairs (source, target) whose path it changes."""
+        return [
+            [pair.source, pair.target]
+            for pair in self.plan.probes
+            if any(self.witnesses.touched(pair.source, pair.target, action) for action in fault.apply)
+        ]
+
+    @staticmethod
+    def _seconds(value: Any, key: str) -> float:
+        try:
+            return float(value) if isinstance(value, (int, float)) else duration_s(value)
+        except ValueError as error:
+            raise SpecError(f"{key}: {error}") from error
+
+    @staticmethod
+    def _entry(words: dict[str, Any]) -> FaultEntry:
+        try:
+            entry = FaultEntry.model_validate(words)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SpecError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        if entry.verb not in VERBS:
+            raise SpecError(f"a hook cannot have {entry.verb}; it can have {', '.join(VERBS)}")
+        return entry
