@@ -31,6 +31,10 @@ class FreeRider(Peer):
     role: ClassVar[str] = "free_rider"
     Options: ClassVar[type[Options]] = FreeRiderOptions
 
+    def __init__(self, setting: Setting, options: FreeRiderOptions | None = None) -> None:
+        """Options of a whole overlay may say how many slots a peer has: not this one."""
+        super().__init__(setting, replace(options or FreeRiderOptions(), upload_slots=0))
+
 
 class Withheld(Uploads):
     """Requests are taken, and that is all."""

@@ -74,7 +74,8 @@ class Downloads:
             self._peer.say(link, Request(*block))
 
     def fill_all(self) -> None:
-        for link in sorted(self._swarm.links.values(), key=lambda each: len(each.asked)):
+        """Those first that were asked for least, and last those that did not answer."""
+        for link in sorted(self._swarm.links.values(), key=lambda each: (each.snubbed, len(each.asked))):
             self.fill(link)
 
     def _depth(self, link: Link) -> int:

@@ -63,7 +63,7 @@ def test_a_polluter_is_found_out_piece_by_piece_and_banned():
 def test_a_free_rider_gets_all_and_gives_nothing():
     net = Swarm()
     net.peer(1)
-    rider = net.peer(2, FreeRider, FreeRiderOptions)
+    rider = net.peer(2, FreeRider, FreeRiderOptions, upload_slots=4)  # as an option of the whole overlay would have it
     net.say(1, "publish")
     net.run(1)
     net.say(2, "download")
