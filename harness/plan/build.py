@@ -124,12 +124,14 @@ def _faults(
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
     faults = planner.compile()
     since: dict[str, float] = {}
+    lag_s = 0.0
     if (convergence := _convergence(spec)) is not None:
         rerouting = Rerouting(faults, nodes, witnesses, convergence, spec.duration)
         faults, since = rerouting.compile(), rerouting.since
+        lag_s = 0.0 if convergence.exact else convergence.up_s
     faults = without_contradicted(faults, witnesses)
     pairs = witnesses.pairs(stream(spec.seed, "probes"))
-    probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults, since)) for p in pairs)
+    probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults, since, lag_s)) for p in pairs)
     return faults, probes, planner.arriving
 
 

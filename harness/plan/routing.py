@@ -205,6 +205,12 @@ class Rerouting:
             if begin <= moment + LOOK_S and moment < end
         ]
 
+    def _was_reachable(self, source: str, target: str, moment: float) -> bool:
+        """Whether there was any way right before what happens at that moment."""
+        before = next((down for at, down, _ in reversed(self._states) if at < moment), ())
+        self._set_routes(before)
+        return self._routes[before].hop(source, target) is not None
+
     def _with_fair_checks(self, fault: Fault) -> Fault:
         """Without checks that the routes of that moment decide in another way than those of the plan would."""
 
@@ -216,6 +222,8 @@ class Rerouting:
             if check.expect == "blocked" and self._whole(*ends, around, moment) and self._tied(*ends, PLANNED, around):
                 return False
             expected = check.expect == "open"
+            if expected and not self.convergence.exact and not self._was_reachable(*ends, moment):
+                return False  # daemons forget what is cut off, and need their time to know it again
             return all(self._whole(*ends, routes, moment) == expected for routes in self._possible(moment))
 
         return replace(

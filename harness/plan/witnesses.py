@@ -14,6 +14,7 @@ from topologies.switching import Step
 
 PER_CLASS = 3  # links of each class that are measured
 SETTLE_S = 2.5  # after a fault ends: as long as a probe that was under way is waited for
+READY_S = 30.0  # so long a peer that is started may take until it is ready (trials: READY_DEADLINE_S)
 REROUTES = ("reroute", "reroute_time")  # changes of routes, and how long packets needed to go another way
 Window = tuple[float, float | None]
 
@@ -132,21 +133,35 @@ class Witnesses:
         return False
 
     def disturbed(
-        self, source: str, target: str, faults: Sequence[Fault], since: Mapping[str, float] | None = None
+        self,
+        source: str,
+        target: str,
+        faults: Sequence[Fault],
+        since: Mapping[str, float] | None = None,
+        lag_s: float = 0.0,
     ) -> tuple[Window, ...]:
         """Windows (from_s, to_s; None = to the end) in which some fault changes the path; the settling included.
 
         `since`: from when on faults may do so that are not applied by us (daemons that change routes).
+        `lag_s`: how long these need to know again the way to what was cut off.
         """
+
+        def end_s(fault: Fault) -> float | None:
+            lag = lag_s if any(isinstance(action, SetLink) for action in fault.apply) else 0.0
+            return None if fault.undo_s is None else fault.undo_s + SETTLE_S + lag
+
         return tuple(
-            ((since or {}).get(fault.name, fault.apply_s), None if fault.undo_s is None else fault.undo_s + SETTLE_S)
+            ((since or {}).get(fault.name, fault.apply_s), end_s(fault))
             for fault in faults
             if any(self.touched(source, target, action) for action in fault.apply)
         )
 
 
 def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple[Fault, ...]:
-    """Drop checks that another fault, active at the same moment, would decide: they would prove nothing."""
+    """Drop checks that another fault, active at the same moment, would decide: they would prove nothing.
+
+    Of a peer that is started and may have to go again before it is ready, only that its process lives is asked.
+    """
 
     ends: dict[str, list[float]] = {}  # when each peer is taken down
     for fault in faults:
@@ -171,11 +186,20 @@ def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple
             )
         return not any(witnesses.touched(check.source, check.target, action) for action in done)
 
+    def modest(check: Check, moment: float) -> Check:
+        if not isinstance(check, PeerCheck) or check.expect != "running":
+            return check
+        soon = any(moment < end <= moment + READY_S for end in ends.get(check.peer, ()))
+        return replace(check, expect="alive") if soon else check
+
+    def left(checks: Sequence[Check], fault: Fault, moment: float) -> tuple[Check, ...]:
+        return tuple(modest(check, moment) for check in checks if fair(check, fault, moment))
+
     return tuple(
         replace(
             fault,
-            apply_checks=tuple(check for check in fault.apply_checks if fair(check, fault, fault.apply_s)),
-            undo_checks=tuple(check for check in fault.undo_checks if fair(check, fault, fault.undo_s or 0.0)),
+            apply_checks=left(fault.apply_checks, fault, fault.apply_s),
+            undo_checks=left(fault.undo_checks, fault, fault.undo_s or 0.0),
         )
         for fault in faults
     )

@@ -71,7 +71,15 @@ def test_of_two_equal_ways_nobody_knows_which_one_a_daemon_takes(tmp_path: Path)
 def test_probes_count_for_nothing_while_routes_may_be_others(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, RING)
     probe = next(probe for probe in plan.probes if (probe.source, probe.target) == ("h1", "h2"))
-    assert probe.disturbed == ((3.0, 17.5), (5.9, 29.0))  # 3 + 2.9 to 15 + 11.5; the settling (2.5 s) included
+    assert probe.disturbed == ((3.0, 29.0), (5.9, 29.0))  # to 15 + 11.5 s; the settling (2.5 s) included
+
+
+def test_what_was_cut_off_may_come_back_late(tmp_path: Path) -> None:
+    """Nothing leads around the link of a host: a router forgets it, as it does a site that is cut off."""
+    plan = plan_of(tmp_path, RING.replace("link_down: r1-r2", "link_down: r2"))
+    assert fault(plan, "f1").undo_checks == ()
+    static = plan_of(tmp_path, RING.replace("link_down: r1-r2", "link_down: r2").replace("routing: ospf, ", ""))
+    assert fault(static, "f1").undo_checks != ()
 
 
 def test_routers_are_given_the_way_to_their_neighbours_alone(tmp_path: Path) -> None:
