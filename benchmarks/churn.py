@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/churn.py [--clock virtual|real|memory] [--peers 100] [--minutes 10] [--keep DIR]
 
-Each peer stays 178 s and is away 20 s on average: 100 peers leave and come back about once a second together. While the
+Each peer stays 150 s and is away 20 s on average: 100 peers leave and come back about once a second together. While the
 run goes on, this process looks into /proc once a second of its own time at the processes below it; what it has found is
 held against the plan. Exit status 1 when something leaks, or when a change is not in the journal.
 """
@@ -40,7 +40,7 @@ class Sample(NamedTuple):
 def spec(peers: int, minutes: float) -> dict[str, Any]:
     """As JSON, which YAML contains."""
     end_s = FROM_S + 60 * minutes
-    churn = {"peers": "all", "session": "exponential(178 s)", "offline": "exponential(20 s)"}
+    churn = {"peers": "all", "session": "exponential(150 s)", "offline": "exponential(20 s)"}
     return {
         "name": "churn", "seed": 1, "duration": f"{end_s + SETTLE_S:g} s",
         "topology": {"generator": "star", "hosts": peers}, "links": {"access": {"delay": "10 ms"}},
