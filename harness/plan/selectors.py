@@ -105,6 +105,8 @@ def _busiest(amount: str, group: str, measure: str, universe: Universe, rng: Ran
     """Those with the most of a measure; among equals the earlier ones."""
     if measure not in universe.measures:
         known = ", ".join(universe.measures) or "nothing here"
+        if measure == "traffic":
+            known += "; traffic is known only while a run goes on: use a hook (docs/faults.md)"
         raise SelectionError(f"there is no measure {measure!r} of a {universe.what}; known: {known}")
     figures = universe.measures[measure]()
     named = _select(group, universe, rng)
