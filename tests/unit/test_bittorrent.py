@@ -285,7 +285,8 @@ def test_bad_commands():
 
 
 @pytest.mark.parametrize(
-    "options", [{"discovery": "dns"}, {"piece_bytes": 5000}, {"upload_slots": -1}, {"ban_after": -1}, {"dht_nodes": "x"}]
+    "options",
+    [{"discovery": "dns"}, {"piece_bytes": 5000}, {"upload_slots": -1}, {"ban_after": -1}, {"dht_nodes": "x"}],
 )
 def test_bad_options(options):
     with pytest.raises(ValueError, match=next(iter(options)) if "dht_nodes" not in options else "ADDRESS"):

@@ -140,7 +140,7 @@ def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
         (["{flap: {link: west-east, down: 0.1 s, up: 5 s}, from: 3 s}"], "greater than or equal to 0.5"),
         (["{flap: {link: west-east, down: 1 s, up: 5 s}, at: 3 s}"], "say 'from'"),
         (["{isolate: east, at: 3 s, every: 5 s}"], "'every' goes with 'from'"),
-        (["{isolate: east, from: 3 s, every: 5 s, lasting: 6 s}"], "'lasting' goes with 'when', or with 'every' and is shorter"),
+        (["{isolate: east, from: 3 s, every: 5 s, lasting: 6 s}"], "or with 'every' and is shorter"),
         (["{isolate: east, from: 3 s, every: 1 ms, lasting: 0.1 ms}"], "more than 10000 are not planned"),
         (["{partition: {shape: half}, at: 3 s}"], "halves"),
         (["{partition: {shape: ring_of_majorities, of: west}, at: 3 s}"], "needs at least 4 hosts, found 3"),
