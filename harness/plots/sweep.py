@@ -53,7 +53,7 @@ def draw(
         figure = _lines(rows, points, factors, axis) if axis else _rows(rows, points)
         axes = figure.axes[0]
         runs = int(rows["n"].max())
-        bars = f"Bars: 95 % interval of the mean of {runs} runs; dots: runs." if runs > 1 else "One run each: no interval."
+        bars = f"Bars: 95 % interval of the mean of {runs} runs; dots: runs." if runs > 1 else "One run each."
         text = fill(f"{what} {bars}", LINE)
         axes.set_title(title or metric.replace("_", " "), pad=9 + 12 * text.count("\n") + 11)
         note = axes.annotate(text, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8.5,
