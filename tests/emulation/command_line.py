@@ -113,6 +113,16 @@ class Command:
     def process_named(self, name: str) -> int:
         return next(pid for pid, found in self.processes().items() if found == name)
 
+    def halt(self, pid: int) -> None:
+        """Stop a process and wait until it stands: of signals that wait together the kernel takes SIGSTOP last."""
+        os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+                return
+            time.sleep(0.01)  # the kernel tells nobody
+        raise AssertionError(f"process {pid} did not stop")
+
     def await_pending(self, pid: int, number: signal.Signals) -> None:
         """Wait until that signal has come to a process that is stopped and cannot take it."""
         end = time.monotonic() + DEADLINE_S

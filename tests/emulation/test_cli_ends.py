@@ -74,7 +74,7 @@ def test_a_second_ctrl_c_ends_it_at_once(start: Start, tmp_path: Path) -> None:
     command.reach("timeline", ticks=1)
     namespaces = command.namespaces()
     worker = command.process_named("harness-worker")
-    os.kill(worker, signal.SIGSTOP)  # it cannot stop in order
+    command.halt(worker)  # it cannot stop in order
     ctrl_c(command)
     command.await_pending(worker, signal.SIGINT)  # two at the same moment would be one
     ctrl_c(command)
