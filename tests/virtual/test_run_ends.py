@@ -39,7 +39,7 @@ workload:
 def test_a_peer_that_computes_for_ever_is_named_and_what_was_measured_is_judged(
     built_kernel: kernel.Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boot, "run", functools.partial(boot.run, stall_limit_s=10.0, wall_limit_s=100.0))
+    monkeypatch.setattr(boot, "run", functools.partial(boot.run, stall_limit_s=40.0, wall_limit_s=300.0))
     spec = tmp_path / "spinning.yaml"
     spec.write_text(SPEC)
     results = tmp_path / "results"
