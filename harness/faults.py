@@ -178,6 +178,9 @@ class RerouteCheck:
 Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck
 
 
+OVER_S = 10.0  # the stretch of time that a live metric looks back on, unless told otherwise
+
+
 @dataclass(frozen=True)
 class Condition:
     """What a fault waits for: a live metric (harness.live) that passes a level, looked for until `deadline_s`.

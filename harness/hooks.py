@@ -18,11 +18,10 @@ from random import Random
 from types import FrameType
 from typing import Any, NoReturn
 
-from harness.faults import Hook
+from harness.faults import OVER_S, Hook
 from harness.live import Live
 from harness.plan.model import Plan
 from harness.plan.seeds import stream
-from harness.spec.condition import OVER_S
 
 MOST_LINES = 3_000_000  # lines of Python that one call may run: in virtual time, work takes no time
 READ_BYTES = 1 << 16

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from harness.plan.model import Plan, Step
-from harness.plan.overlays import core_of
 from harness.records import AGAIN
+from peers import registry
 
 
 class Ledger:
@@ -38,7 +38,8 @@ class Ledger:
         step = self._held.get(peer, {}).get(planned)
         if step is not None and step.verb == "download":
             del self._held[peer][planned]
-            if ok and "publish" in core_of(self._plan.peer[peer]).verbs:
+            known = self._plan.peer[peer]
+            if ok and "publish" in registry.load(known.protocol, known.role).verbs:
                 self._held[peer][planned] = replace(step, verb="publish")
         if op == planned or verb == "download":
             self._ended[verb] += 1

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, NamedTuple, cast
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from harness.faults import OVER_S
 from harness.spec.units import duration_s
 
-OVER_S = 10.0
 LIVE = {
     "success_rate": "share of the lookups that ended in the last `over` seconds which found something; from five on",
     "availability": "share of the overlay's peers (of all, without `of`) that are up",
