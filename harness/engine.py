@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from harness.faults import Action
+from harness.faults import Action, Family
 
 Say = Callable[[str], None]  # one line for the person who waits: "400 of 800 links"
 
@@ -67,8 +67,11 @@ class Engine(Protocol):
     def state(self, peer: str) -> str:
         """ "running", "paused" or "gone", as the system says now."""
 
-    def probe(self, source: str, target: str, token: int) -> None:
-        """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives."""
+    def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
+        """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives.
+
+        By this family of addresses, or by the first that the two have in common.
+        """
 
     def wait(self, until: float) -> list[Notice]:
         """Notices that came until time `until`, returning as soon as there are some; [] when the time is reached."""

@@ -12,6 +12,7 @@ from typing import Literal
 from topologies.model import Impairment
 
 Direction = Literal["ab", "ba"]
+Family = Literal["ipv4", "ipv6"]
 
 
 # ---- primitive actions ----
@@ -41,7 +42,7 @@ class Block:
     """Drop every packet from any address of `sources` to any address of `destinations`, anywhere in the network."""
 
     rule: str
-    sources: tuple[str, ...]  # IPv4 addresses of hosts
+    sources: tuple[str, ...]  # addresses of hosts, of either family
     destinations: tuple[str, ...]
     kind: Literal["block"] = "block"
 
@@ -76,7 +77,7 @@ class StartPeer:
 class Route:
     """A route; with `via` None the destination is on the link itself. `via` is always taken as on-link."""
 
-    destination: str  # CIDR, "0.0.0.0/0" for the default route
+    destination: str  # CIDR, "0.0.0.0/0" or "::/0" for the default route
     interface: str
     via: str | None = None
 
@@ -132,6 +133,7 @@ class PathCheck:
     source: str
     target: str
     expect: Literal["open", "blocked"]
+    family: Family | None = None  # where hosts have both
     kind: Literal["path"] = "path"
 
 
@@ -143,6 +145,7 @@ class DelayCheck:
     target: str
     delay_ms: float
     tolerance_ms: float
+    family: Family | None = None  # where hosts have both
     kind: Literal["delay"] = "delay"
 
 
@@ -172,6 +175,7 @@ class RerouteCheck:
     lead_ms: float
     earliest_s: float
     latest_s: float
+    family: Family | None = None
     kind: Literal["reroute"] = "reroute"
 
 

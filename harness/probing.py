@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.engine import Engine, ProbeArrival
+from harness.faults import Family
 from harness.journal import Journal
 from harness.plan.model import ProbePair
 
@@ -21,6 +22,7 @@ class Probe:
     source: str
     target: str
     sent_s: float
+    family: Family | None = None
     arrived: ProbeArrival | None = None
     given_up: bool = False
 
@@ -33,11 +35,11 @@ class Prober:
         self.open: dict[int, Probe] = {}
         self._next = 0
 
-    def send(self, phase: str, source: str, target: str) -> Probe:
+    def send(self, phase: str, source: str, target: str, family: Family | None = None) -> Probe:
         self._next += 1
-        probe = Probe(phase, source, target, self.engine.now())
+        probe = Probe(phase, source, target, self.engine.now(), family)
         self.open[self._next] = probe
-        self.engine.probe(source, target, self._next)
+        self.engine.probe(source, target, self._next, family)
         return probe
 
     def arrived(self, notice: ProbeArrival) -> None:
@@ -58,7 +60,7 @@ class Prober:
     def _write(self, probe: Probe, sent_ns: int, received_ns: int | None) -> None:
         self.journal.probe(
             {"phase": probe.phase, "source": probe.source, "target": probe.target, "sent_ns": sent_ns,
-             "received_ns": received_ns}
+             "received_ns": received_ns, **({"family": probe.family} if probe.family else {})}
         )  # fmt: skip
 
 
@@ -78,5 +80,5 @@ class Rounds:
     def advance(self, now: float) -> None:
         while self.due <= now:
             pair = self.pairs[self.sent % len(self.pairs)]
-            self.prober.send(self.phase, pair.source, pair.target)
+            self.prober.send(self.phase, pair.source, pair.target, pair.family)
             self.sent += 1

@@ -16,6 +16,7 @@ BLOCKED_PROBES = 6  # all must be lost: at 5 % loss that happens by chance once 
 OPEN_DEADLINE_S = 5.0  # the first probe that arrives proves an open path
 DELAY_PROBES = 15
 STATE_DEADLINE_S = 5.0
+_FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 READY_DEADLINE_S = 30.0
 
 
@@ -47,11 +48,12 @@ class Proof:
 
 
 def _expectation(check: Check) -> str:
+    over = "" if isinstance(check, PeerCheck) or check.family is None else f" over {_FAMILIES[check.family]}"
     if isinstance(check, DelayCheck):
-        return f"{check.delay_ms:g} ms"
+        return f"{check.delay_ms:g} ms{over}"
     if isinstance(check, RerouteCheck):
         return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
-    return check.expect
+    return f"{check.expect}{over}"
 
 
 class Trial:
@@ -82,10 +84,11 @@ class Trial:
                 self._peer(proof, proof.check, now, engine, ready)
 
     def _send(
-        self, proof: Proof, source: str, target: str, now: float, prober: Prober, limit: int, gap_s: float = GAP_S
-    ) -> None:
+        self, proof: Proof, check: PathCheck | DelayCheck | RerouteCheck, now: float, prober: Prober, limit: int,
+        gap_s: float = GAP_S,
+    ) -> None:  # fmt: skip
         if len(proof.probes) < limit and now >= proof.begun_s + len(proof.probes) * gap_s:
-            proof.probes.append(prober.send("fault", source, target))
+            proof.probes.append(prober.send("fault", check.source, check.target, check.family))
 
     def _path(self, proof: Proof, check: PathCheck, now: float, prober: Prober) -> None:
         arrived = [probe.arrived for probe in proof.probes if probe.arrived]
@@ -95,16 +98,16 @@ class Trial:
             elif now > proof.begun_s + OPEN_DEADLINE_S:
                 proof.decide(False, now, "blocked")
             else:
-                self._send(proof, check.source, check.target, now, prober, int(OPEN_DEADLINE_S / GAP_S))
+                self._send(proof, check, now, prober, int(OPEN_DEADLINE_S / GAP_S))
         elif arrived:
             proof.decide(False, now, "open")
         elif len(proof.probes) == BLOCKED_PROBES and all(probe.given_up for probe in proof.probes):
             proof.decide(True, proof.probes[0].sent_s, "blocked")
         else:
-            self._send(proof, check.source, check.target, now, prober, BLOCKED_PROBES)
+            self._send(proof, check, now, prober, BLOCKED_PROBES)
 
     def _delay(self, proof: Proof, check: DelayCheck, now: float, prober: Prober) -> None:
-        self._send(proof, check.source, check.target, now, prober, DELAY_PROBES)
+        self._send(proof, check, now, prober, DELAY_PROBES)
         if len(proof.probes) < DELAY_PROBES or any(not (p.arrived or p.given_up) for p in proof.probes):
             return
         delays = [(p.arrived.received_ns - p.arrived.sent_ns) / 1e6 for p in proof.probes if p.arrived]
@@ -128,7 +131,7 @@ class Trial:
             proof.decide(False, now, f"no other way within {longest_s:g} s")
         else:
             limit = int(longest_s / check.gap_s)
-            self._send(proof, check.source, check.target, now, prober, limit, check.gap_s)
+            self._send(proof, check, now, prober, limit, check.gap_s)
 
     def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
         state = engine.state(check.peer)

@@ -38,6 +38,10 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    @property
+    def ipv6(self) -> bool:
+        return ":" in self.host
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -185,15 +189,16 @@ class Setting:
     trace: bool = True
     identity: Random = field(default_factory=Random)
     store: Store = field(default_factory=MemoryStore)
+    address6: Address | None = None  # of IPv6, where `address` is of IPv4 and the peer has both
 
     @classmethod
     def seeded(
         cls, address: Address, bootstrap: tuple[Address, ...], seed: int, restart: int = 0, trace: bool = True,
-        store: Store | None = None,
+        store: Store | None = None, address6: Address | None = None,
     ) -> Setting:  # fmt: skip
         """A setting whose chance comes from a seed and from how often the peer was started before."""
         kept = MemoryStore() if store is None else store
-        return cls(address, bootstrap, Random(f"{seed}/{restart}"), trace, Random(seed), kept)
+        return cls(address, bootstrap, Random(f"{seed}/{restart}"), trace, Random(seed), kept, address6)
 
 
 class Core:
@@ -214,10 +219,13 @@ class Core:
     bootstrap_from: ClassVar[str] = "members"
     # options that the planner fills with addresses, comma-separated: option -> of all peers of which role
     told_of: ClassVar[Mapping[str, str]] = {}
+    no_ipv6: ClassVar[str] = ""  # why this protocol cannot be used with IPv6 addresses, where it cannot
+    both_families: ClassVar[bool] = False  # a peer uses IPv4 and IPv6 at the same time, where it has both
     member: ClassVar[bool] = True  # of the overlay's graph; a server whom others only ask is none
 
     def __init__(self, setting: Setting, options: Any = None) -> None:
         self.address = setting.address
+        self.addresses = (setting.address,) if setting.address6 is None else (setting.address, setting.address6)
         self.bootstrap = setting.bootstrap
         self.rng = setting.rng
         self.identity = setting.identity

@@ -35,5 +35,6 @@ class Peer(Core):
     Options = Libp2pOptions
     transports = frozenset({"tcp"})
     default_port: ClassVar[int] = 4001
+    no_ipv6 = "experiments/programs/libp2p_peer.py dials addresses of the form /ip4/..."
     verbs = frozenset({"broadcast", "publish", "lookup"})
     bootstrap_from = "graph"  # whom to dial; the mesh among them is GossipSub's own

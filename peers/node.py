@@ -21,7 +21,7 @@ from typing import Any
 from peers import core as io
 from peers.console import CommandReader, EventWriter
 from peers.options import Arguments, parse
-from peers.sockets import bind, stream_limit
+from peers.sockets import bind_all, stream_limit
 from peers.store import FileStore
 from peers.streams import Stream, Streams
 from peers.timers import Timers
@@ -47,13 +47,16 @@ def main(argv: list[str]) -> int:
 def live(arguments: Arguments) -> int:
     """The same with a command line that was read already."""
     try:
-        sockets, address = bind(arguments.listen, arguments.core.transports)
+        sockets, address, address6 = bind_all(arguments.listen, arguments.listen6, arguments.core.transports)
     except OSError as error:
-        print(f"peers: cannot listen on {arguments.listen}: {error.strerror or error}", file=sys.stderr)
+        where = " and ".join(str(address) for address in (arguments.listen, arguments.listen6) if address)
+        print(f"peers: cannot listen on {where}: {error.strerror or error}", file=sys.stderr)
         return UNAVAILABLE
     chance = (arguments.seed, arguments.restart)
     disk = FileStore(SHARED)
-    setting = io.Setting.seeded(address, arguments.bootstrap, *chance, trace=arguments.trace, store=disk)
+    setting = io.Setting.seeded(
+        address, arguments.bootstrap, *chance, trace=arguments.trace, store=disk, address6=address6
+    )
     try:
         core = arguments.core(setting, arguments.options)
     except ValueError as error:
@@ -90,18 +93,21 @@ class Signals:
 class Node:
     """A core at work on its sockets."""
 
-    def __init__(self, core: io.Core, sockets: dict[str, socket.socket], arguments: Arguments) -> None:
+    def __init__(self, core: io.Core, sockets: dict[tuple[str, bool], socket.socket], arguments: Arguments) -> None:
         self.core = core
         self.epoll = select.epoll()
         self.timers = Timers()
         self.inputs: deque[io.Input] = deque()
         limit = stream_limit(arguments.max_streams)
-        self.streams = Streams(self.epoll, self.timers, self.inputs.append, limit, core.address.host)
+        self.streams = Streams(
+            self.epoll, self.timers, self.inputs.append, limit, *(address.host for address in core.addresses)
+        )
         self.events = EventWriter(1)
         self.commands = CommandReader(0)
         self.signals = Signals(self._end)
-        self.udp = sockets.get("udp")
-        self.tcp = sockets.get("tcp")
+        self.udp = {ipv6: sock for (transport, ipv6), sock in sockets.items() if transport == "udp"}
+        self.tcp = [sock for (transport, _), sock in sockets.items() if transport == "tcp"]
+        self._udp_of = {sock.fileno(): sock for sock in self.udp.values()}
         self.t_ns = time.monotonic_ns()
         self.end = ""  # why the peer stops, once it does
         self.lagging = False  # whoever reads standard output
@@ -135,8 +141,8 @@ class Node:
         finally:
             self.signals.restore()
             self.streams.close_all()
-            if self.udp is not None:
-                self.udp.close()
+            for sock in self.udp.values():
+                sock.close()
             self.epoll.close()
         return status
 
@@ -161,8 +167,8 @@ class Node:
         return self.epoll.poll(0, EVENTS_PER_TURN)
 
     def _ready(self, fd: int, mask: int) -> None:
-        if self.udp is not None and fd == self.udp.fileno():
-            self._receive(self.udp)
+        if fd in self._udp_of:
+            self._receive(self._udp_of[fd])
         elif fd == self.commands.fd:
             self._read_commands()
         elif fd == self.signals.wake:
@@ -209,11 +215,15 @@ class Node:
     # ---- effects ----
 
     def _send(self, effect: io.SendDatagram) -> None:
-        assert self.udp is not None, "a core that sends datagrams has udp among its transports"
+        assert self.udp, "a core that sends datagrams has udp among its transports"
+        sender = self.udp.get(effect.to.ipv6)
         try:
-            self.udp.sendto(effect.data, effect.to)
+            if sender is not None:
+                sender.sendto(effect.data, effect.to)
+                return
         except OSError:  # no route, link down, buffer full: a datagram may get lost, but it is counted
-            self.unsent_datagrams += 1
+            pass
+        self.unsent_datagrams += 1  # also what is for a family that this peer does not have
 
     def _close(self, effect: io.Close) -> None:
         self.streams.close(effect.conn, self.t_ns / 1e9)
@@ -257,11 +267,13 @@ class Node:
     # ---- beginning and end ----
 
     def _open(self) -> None:
-        if self.udp is not None:
-            self.epoll.register(self.udp.fileno(), select.EPOLLIN)
-        if self.tcp is not None:
-            self.streams.listen(self.tcp)
+        for sock in self.udp.values():
+            self.epoll.register(sock.fileno(), select.EPOLLIN)
+        for sock in self.tcp:
+            self.streams.listen(sock)
         where = {"protocol": self.core.protocol, "role": self.core.role, "address": str(self.core.address)}
+        for address6 in self.core.addresses[1:]:
+            where["address6"] = str(address6)
         self.events.add(time.monotonic_ns(), "listening", {**where, "pid": os.getpid()})
         self.epoll.register(self.signals.wake, select.EPOLLIN)
 

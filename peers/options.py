@@ -26,6 +26,7 @@ class Arguments:
 
     core: type[Core]
     listen: Address
+    listen6: Address | None
     bootstrap: tuple[Address, ...]
     seed: int
     restart: int
@@ -53,9 +54,12 @@ def parse(argv: list[str]) -> Arguments:
     except ValueError as error:  # each value for itself is fine, but not what it says
         print(f"peers: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    if given.listen6 is not None and (given.listen.ipv6 or given.listen6.port != given.listen.port):
+        _OUTERMOST.error("--listen6 goes with a --listen of IPv4, on the same port")
     return Arguments(
         core=core,
         listen=given.listen,
+        listen6=given.listen6,
         bootstrap=tuple(given.bootstrap),
         seed=given.seed if given.seed is not None else int.from_bytes(os.urandom(8), "big"),
         restart=given.restart,
@@ -114,6 +118,7 @@ def _parser(protocol: str, core: type[Core]) -> argparse.ArgumentParser:
     add("--role", choices=roles(protocol), default=core.role, help="what this peer is (default: %(default)s)")
     home = Address("127.0.0.1", core.default_port)
     add("--listen", type=_listen, default=home, metavar="ADDRESS:PORT", help="default: %(default)s; port 0: a free one")
+    add("--listen6", type=_listen6, metavar="[ADDRESS]:PORT", help="the same port of an IPv6 address, to have both")
     add("--bootstrap", type=_remote, action="append", default=[], metavar="ADDRESS:PORT",
         help="a peer to start from; may be given several times")  # fmt: skip
     add("--seed", type=int, help="of everything random in the protocol (default: drawn by the system)")
@@ -164,6 +169,13 @@ def _listen(text: str) -> Address:
     if text.endswith(":0"):
         return _remote(text[:-1] + "1")._replace(port=0)
     return _remote(text)
+
+
+def _listen6(text: str) -> Address:
+    address = _listen(text)
+    if not address.ipv6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv6 address with a port, as in [fd00::1]:6881")
+    return address
 
 
 def _positive(text: str) -> int:

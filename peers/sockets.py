@@ -16,6 +16,30 @@ def family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def bind_all(
+    listen: Address, listen6: Address | None, transports: frozenset[str]
+) -> tuple[dict[tuple[str, bool], socket.socket], Address, Address | None]:
+    """Sockets by transport and whether they are of IPv6, and where they are: one port for both families.
+
+    Raises OSError.
+    """
+    for attempt in range(ANY_PORT_TRIES):
+        sockets, address = bind(listen, transports)
+        found = {(transport, listen.ipv6): sock for transport, sock in sockets.items()}
+        if listen6 is None:
+            return found, address, None
+        try:
+            more, address6 = bind(listen6._replace(port=address.port), transports)
+        except OSError:  # free in one family, taken in the other
+            for sock in sockets.values():
+                sock.close()
+            if listen.port or attempt == ANY_PORT_TRIES - 1:
+                raise
+            continue
+        return found | {(transport, True): sock for transport, sock in more.items()}, address, address6
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
 def bind(listen: Address, transports: frozenset[str]) -> tuple[dict[str, socket.socket], Address]:
     """Sockets for the core's transports on one port, and where they are. With port 0 any free one is taken.
 

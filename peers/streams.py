@@ -49,11 +49,12 @@ class Streams:
     """All streams of one peer. `deliver` takes the inputs for the core; `timers` is shared with the shell."""
 
     def __init__(
-        self, epoll: select.epoll, timers: Timers, deliver: Callable[[Input], None], max_inbound: int, source: str
+        self, epoll: select.epoll, timers: Timers, deliver: Callable[[Input], None], max_inbound: int, *sources: str
     ) -> None:
         self.epoll, self.timers, self.deliver, self.max_inbound = epoll, timers, deliver, max_inbound
-        self.source = source  # outgoing streams leave from here, so that others see one address for one peer
-        self.listener: socket.socket | None = None
+        # outgoing streams leave from here, so that others see one address of each family for one peer
+        self.sources = {family(source): source for source in sources}
+        self.listeners: dict[int, socket.socket] = {}
         self.refused = 0
         self._by_conn: dict[int, Stream] = {}
         self._by_fd: dict[int, Stream] = {}
@@ -61,7 +62,7 @@ class Streams:
         self._next_conn = 1
 
     def listen(self, sock: socket.socket) -> None:
-        self.listener = sock
+        self.listeners[sock.fileno()] = sock
         self.epoll.register(sock.fileno(), select.EPOLLIN)
 
     # ---- what a core asks for ----
@@ -71,7 +72,7 @@ class Streams:
         try:
             if family(to.host) == socket.AF_INET:
                 sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((self.source, 0))
+            sock.bind((self.sources.get(family(to.host)) or next(iter(self.sources.values())), 0))
             failed = sock.connect_ex(to)
         except OSError as error:
             failed = error.errno or errno.EINVAL
@@ -108,13 +109,13 @@ class Streams:
     # ---- what the kernel says ----
 
     def owns(self, fd: int) -> bool:
-        return fd in self._by_fd or (self.listener is not None and fd == self.listener.fileno())
+        return fd in self._by_fd or fd in self.listeners
 
     def ready(self, fd: int, mask: int, now: float) -> None:
         stream = self._by_fd.get(fd)
         if stream is None:
-            if self.listener is not None and fd == self.listener.fileno():
-                self._accept()
+            if fd in self.listeners:
+                self._accept(self.listeners[fd])
         elif stream.connecting:
             self._connected(stream)
         else:
@@ -135,8 +136,8 @@ class Streams:
             self._remove(stream)
 
     def close_all(self) -> None:
-        if self.listener is not None:
-            self.listener.close()
+        for listener in self.listeners.values():
+            listener.close()
         for stream in list(self._by_fd.values()):
             self._remove(stream)
 
@@ -206,11 +207,10 @@ class Streams:
             stream.interest = interest
             self.epoll.modify(stream.socket.fileno(), interest)
 
-    def _accept(self) -> None:
-        assert self.listener is not None
+    def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                sock, address = self.listener.accept()
+                sock, address = listener.accept()
             except OSError:  # none left, or one that was reset before it was taken (accept(2))
                 return
             if self._inbound >= self.max_inbound:

@@ -16,8 +16,9 @@ class Book:
         self._by_listen: dict[tuple[str, str], str] = {}
         by_host: dict[tuple[str, str], list[str]] = {}
         for peer in plan.peers:
-            self._by_listen[peer.overlay, peer.listen] = peer.name
-            by_host.setdefault((peer.overlay, peer.listen.rpartition(":")[0]), []).append(peer.name)
+            for listen in peer.listens:
+                self._by_listen[peer.overlay, listen] = peer.name
+                by_host.setdefault((peer.overlay, listen.rpartition(":")[0]), []).append(peer.name)
         self._alone = {key: names[0] for key, names in by_host.items() if len(names) == 1}
 
     def peer_at(self, overlay: str, address: str | None) -> str:
@@ -35,8 +36,7 @@ class Book:
             for interface in node.interfaces:
                 for address in interface.addresses:
                     hosts.setdefault(address.partition("/")[0], node.name)
-            if node.address:
-                hosts[node.address] = node.name
+            hosts |= dict.fromkeys(node.addresses, node.name)
         return hosts
 
     @cached_property

@@ -33,7 +33,7 @@ def messages(source: Source, book: Book) -> pd.DataFrame:
     remotes["remote_peer"] = [book.peer_at(*pair) for pair in remotes.itertuples(index=False)]
     host_of = {name: peer.host for name, peer in plan.items()}
     remotes["remote_host"] = [
-        host_of.get(peer) or book.host_at.get(str(remote).rpartition(":")[0], "")
+        host_of.get(peer) or book.host_at.get(str(remote).rpartition(":")[0].strip("[]"), "")
         for peer, remote in zip(remotes["remote_peer"], remotes["remote"], strict=True)
     ]
     table = table.merge(remotes, on=["overlay", "remote"], how="left")

@@ -76,7 +76,7 @@ def protocols() -> Iterable[Row]:
 
 
 def _functions(functions: Mapping[str, Callable[..., object]]) -> Iterable[Row]:
-    from harness.plan.overlays import describe
+    from harness.plan.parameters import describe
 
     for name, function in functions.items():
         text = (inspect.getdoc(function) or "").partition("\n")[0]

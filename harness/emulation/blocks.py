@@ -13,18 +13,18 @@ from harness.emulation.namespaces import Namespaces
 from harness.emulation.wires import PLACE
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import Block
+from harness.plan.addressing import family_of
 
 # Before the bridge shows packets to iptables (NF_BR_PRI_BRNF, 0), which would delay them first.
 _TABLE = """table bridge block{number} {{
-  set sources {{ type ipv4_addr; elements = {{ {sources} }} }}
-  set destinations {{ type ipv4_addr; elements = {{ {destinations} }} }}
-  counter dropped {{ }}
+{sets}  counter dropped {{ }}
   chain entering {{
     type filter hook prerouting priority -300; policy accept;
-    ip saddr @sources ip daddr @destinations counter name dropped drop
-  }}
+{rules}  }}
 }}
 """
+_SET = "  set {ip}_{side} {{ type {family}_addr; elements = {{ {addresses} }} }}\n"
+_RULE = "    {ip} saddr @{ip}_sources {ip} daddr @{ip}_destinations counter name dropped drop\n"
 
 
 class Blocks:
@@ -38,7 +38,7 @@ class Blocks:
 
     def try_out(self) -> None:
         """Have nft and the kernel check a block that is not put in place. Raises EnvironmentUnfit."""
-        text = _TABLE.format(number=0, sources="192.0.2.1", destinations="192.0.2.2")
+        text = _table(0, Block("", ("192.0.2.1", "fd00::1"), ("192.0.2.2", "fd00::2")))
         try:
             self._nft(["--check", "-f", "-"], text)
         except EmulationError as error:
@@ -53,8 +53,7 @@ class Blocks:
                 raise EmulationError(f"block {block.rule!r} holds already")
             self._next += 1
             fresh[block.rule] = self._next
-            sources, destinations = (", ".join(dict.fromkeys(side)) for side in (block.sources, block.destinations))
-            text += _TABLE.format(number=self._next, sources=sources, destinations=destinations)
+            text += _table(self._next, block)
         self._nft(["-f", "-"], text)
         self._numbers.update(fresh)
 
@@ -89,3 +88,18 @@ class Blocks:
         if done.returncode:
             raise EmulationError(f"nft refused a block: {done.stderr.strip()}")
         return done.stdout
+
+
+def _table(number: int, block: Block) -> str:
+    """Rules for both families; a family without sources or destinations has none."""
+    sets, rules = "", ""
+    for ip, family in (("ip", "ipv4"), ("ip6", "ipv6")):
+        sides = [
+            ", ".join(address for address in dict.fromkeys(side) if family_of(address) == family)
+            for side in (block.sources, block.destinations)
+        ]
+        if all(sides):
+            sets += _SET.format(ip=ip, side="sources", family=family, addresses=sides[0])
+            sets += _SET.format(ip=ip, side="destinations", family=family, addresses=sides[1])
+            rules += _RULE.format(ip=ip)
+    return _TABLE.format(number=number, sets=sets, rules=rules)

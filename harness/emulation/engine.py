@@ -29,6 +29,7 @@ from harness.faults import (
     Action,
     Block,
     EndFlood,
+    Family,
     Flood,
     SetLink,
     SetRoutes,
@@ -37,6 +38,7 @@ from harness.faults import (
     StartPeer,
     Unblock,
 )
+from harness.plan.addressing import family_of
 from harness.plan.model import Plan
 from harness.records import RunDir
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from harness.emulation.net import Net
 
 GRACE_S = 2.0  # between TERM and KILL at the end of a run
-UDP_OVERHEAD_BYTES = 42  # Ethernet 14, IPv4 20, UDP 8
+UDP_OVERHEAD_BYTES = {"ipv4": 42, "ipv6": 62}  # Ethernet 14, IPv4 20 or IPv6 40, UDP 8
 DESCRIPTORS = 256  # besides those of peers and nodes
 
 
@@ -171,9 +173,11 @@ class MininetEngine:
                 self._end_flood(action)
 
     def _flood(self, flood: Flood) -> None:
-        address = self.plan.node[flood.target].address
-        per_second = flood.rate_mbit * 125e3 / (FLOOD_BYTES + UDP_OVERHEAD_BYTES)
-        arguments = [str(address), str(FLOOD_PORT), str(FLOOD_BYTES), repr(per_second)]
+        ends = self.plan.node[flood.source].addresses, self.plan.node[flood.target].addresses
+        families = {family_of(address) for address in ends[0]}
+        address = next((address for address in ends[1] if family_of(address) in families), ends[1][0])
+        per_second = flood.rate_mbit * 125e3 / (FLOOD_BYTES + UDP_OVERHEAD_BYTES[family_of(address)])
+        arguments = [address, str(FLOOD_PORT), str(FLOOD_BYTES), repr(per_second)]
         program = [sys.executable, "-I", str(Path(__file__).with_name("flood.py")), *arguments]
         namespace = self.network.namespaces[flood.source].descriptor
         self.processes.start(flood.flood, flood.source, namespace, {"program": program}, "lost")
@@ -184,8 +188,8 @@ class MininetEngine:
             raise EmulationError(f"flood {action.flood} had ended by itself; see logs/{action.flood}.log")
         self.processes.signal(action.flood, signal.SIGKILL)
 
-    def probe(self, source: str, target: str, token: int) -> None:
-        self.prober.send(source, target, token)
+    def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
+        self.prober.send(source, target, token, family)
 
     # ---- notices ----
 

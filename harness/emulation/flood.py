@@ -19,7 +19,8 @@ def flood(address: tuple[str, int], size: int, per_second: float) -> None:
     """Never returns."""
     payload = bytes(size)
     due = time.monotonic()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    kind = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(kind, socket.SOCK_DGRAM) as sender:
         while True:
             now = time.monotonic()
             due = max(due, now - BEHIND_S)

@@ -15,8 +15,6 @@ from harness.errors import EmulationError
 # Settings of every namespace that holds a host or router. Files that a kernel does not have are passed over: each of
 # them only turns something off that is not there then.
 QUIET = {
-    "ipv6/conf/all/disable_ipv6": "1",  # no router solicitations, no duplicate address detection
-    "ipv6/conf/default/disable_ipv6": "1",
     "ipv4/conf/all/rp_filter": "0",  # paths may be asymmetric
     "ipv4/conf/default/rp_filter": "0",
     "ipv4/conf/all/send_redirects": "0",
@@ -24,14 +22,32 @@ QUIET = {
     "ipv4/icmp_ratelimit": "0",  # a router tells every sender of a lost route, not one in a second
     "ipv4/ping_group_range": "0 0",
 }
+NO_IPV6 = {
+    "ipv6/conf/all/disable_ipv6": "1",  # no router solicitations, no duplicate address detection
+    "ipv6/conf/default/disable_ipv6": "1",
+}
+# "default" is what an interface is born with. All of IPv6 that speaks by itself is off but its multicast reports: all
+# addresses, routes and neighbours come from the plan.
+IPV6 = {
+    "ipv6/conf/default/addr_gen_mode": "1",  # no link-local addresses, so that nobody is to be told of them
+    "ipv6/conf/default/accept_dad": "0",
+    "ipv6/conf/default/dad_transmits": "0",
+    "ipv6/conf/default/accept_ra": "0",
+    "ipv6/conf/default/autoconf": "0",
+    "ipv6/conf/default/router_solicitations": "0",
+    "ipv6/conf/default/accept_redirects": "0",
+    "ipv6/conf/default/keep_addr_on_down": "1",
+    "ipv6/icmp/ratelimit": "0",
+    "ipv6/route/max_size": "1000000",
+}
 BRIDGE = {  # frames that cross a switch are not shown to iptables
     "bridge/bridge-nf-call-iptables": "0",
     "bridge/bridge-nf-call-ip6tables": "0",
     "bridge/bridge-nf-call-arptables": "0",
-    "ipv6/conf/all/disable_ipv6": "1",
-    "ipv6/conf/default/disable_ipv6": "1",
+    **NO_IPV6,
 }
 FORWARD = {"ipv4/ip_forward": "1"}
+FORWARD6 = {"ipv6/conf/all/forwarding": "1"}
 BY_FLOW = {"ipv4/fib_multipath_hash_policy": "1"}  # which of several ways: by addresses, protocol and ports
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from harness.emulation import nodes, rtnl
@@ -16,7 +17,7 @@ from harness.emulation.shaping import Shaper
 from harness.emulation.shaping.choose import choose
 from harness.emulation.switches import switches_of
 from harness.emulation.wires import PLACE, Way, Wires
-from harness.errors import EmulationError
+from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import SetLink, SetRoutes, Shape
 from harness.plan.model import NodePlan, Plan
 from topologies.model import Impairment
@@ -65,13 +66,16 @@ class Network:
         return lambda made: say(f"{made} of {total} links")
 
     def _make_namespaces(self) -> None:
+        if self.plan.network.addresses != "ipv4" and not Path("/proc/sys/net/ipv6").exists():
+            raise EnvironmentUnfit("this kernel has no IPv6; use 'addresses: ipv4', or boot without ipv6.disable=1")
         for node in self.routed:
             self.namespaces.make(node.name, nodes.settings(node, self.plan.network))
         self.switches.make_namespaces()
 
     def _shape(self) -> None:
         plan = self.plan
-        self.shaper = choose(plan.network.shaping, self.namespaces, PLACE, plan.seed, plan.network.mtu)
+        ipv6 = plan.network.addresses != "ipv4"
+        self.shaper = choose(plan.network.shaping, self.namespaces, PLACE, plan.seed, plan.network.mtu, ipv6)
         now = {self.wires.ways[link.name, "ab"]: link.ab for link in plan.links}
         now |= {self.wires.ways[link.name, "ba"]: link.ba for link in plan.links}
         self.shaper.install(now, self._coming())

@@ -7,9 +7,19 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from harness.emulation import rtnl
-from harness.emulation.namespaces import BY_FLOW, FORWARD, QUIET, Namespaces, read_setting
+from harness.emulation.namespaces import (
+    BY_FLOW,
+    FORWARD,
+    FORWARD6,
+    IPV6,
+    NO_IPV6,
+    QUIET,
+    Namespaces,
+    read_setting,
+)
 from harness.emulation.netlink import Request
 from harness.emulation.offload import Offloads
+from harness.plan.addressing import family_of
 from harness.plan.model import NetworkPlan, NodePlan, Plan
 
 FIRST_INDEX = 2  # the loopback interface is 1
@@ -39,7 +49,13 @@ def seats(plan: Plan) -> Seats:
 def settings(node: NodePlan, network: NetworkPlan) -> dict[str, str]:
     """Those of the namespace of a host or router, to be written before it has interfaces."""
     spread = BY_FLOW if network.ospf is not None and network.ospf.ecmp else {}
-    return QUIET | FORWARD | spread if node.forwards else QUIET
+    if not has_ipv6(node):
+        return QUIET | NO_IPV6 | (FORWARD | spread if node.forwards else {})
+    return QUIET | IPV6 | (FORWARD | FORWARD6 | spread if node.forwards else {})
+
+
+def has_ipv6(node: NodePlan) -> bool:
+    return any(":" in cidr for interface in node.interfaces for cidr in interface.addresses)
 
 
 def requests(node: NodePlan, network: NetworkPlan) -> list[Request]:
@@ -60,10 +76,16 @@ def paths(node: NodePlan, network: NetworkPlan, interface: str | None = None) ->
     """Routes and neighbours: all, or those of one interface."""
     indices = {i.name: index for index, i in enumerate(node.interfaces, FIRST_INDEX)}
     own = {cidr.partition("/")[0] for i in node.interfaces for cidr in i.addresses}
-    source = node.address if node.address in own else None
+    sources = {family_of(address): address for address in node.addresses if address in own}
     return [
         *(
-            rtnl.route(r.destination, indices[r.interface], r.via, source, network.congestion_control)
+            rtnl.route(
+                r.destination,
+                indices[r.interface],
+                r.via,
+                sources.get(family_of(r.destination)),
+                network.congestion_control,
+            )
             for r in node.routes
             if interface in (None, r.interface)
         ),
@@ -100,9 +122,8 @@ def differences(node: NodePlan, network: NetworkPlan, seated: Seats, namespaces:
     wrong = interfaces_differ(node, network, seated, rtnl.links(namespaces[node.name].channel))
     wrong += [f"{node.name}: {text}" for text in paths_differ(node, network, namespaces)]
     with namespaces.inside(node.name):
-        forwards = read_setting("ipv4/ip_forward") == "1"
-    if forwards != node.forwards:
-        wrong.append(f"{node.name}: forwarding is {'on' if forwards else 'off'}")
+        found = {name: read_setting(name) == "1" for name in (*FORWARD, *(FORWARD6 if has_ipv6(node) else ()))}
+    wrong += [f"{node.name}: {name} is {'on' if on else 'off'}" for name, on in found.items() if on != node.forwards]
     return wrong
 
 

@@ -11,9 +11,12 @@ import socket
 import struct
 import time
 
+from harness.emulation import rtnl
 from harness.emulation.namespaces import Namespaces
 from harness.engine import ProbeArrival
 from harness.errors import EmulationError
+from harness.faults import Family
+from harness.plan.addressing import family_of
 from harness.plan.model import Plan
 
 PORT = 7
@@ -29,17 +32,25 @@ class Prober:
 
     def __init__(self, plan: Plan, namespaces: Namespaces, epoll: select.epoll) -> None:
         self.plan, self.namespaces, self.epoll = plan, namespaces, epoll
-        self.sockets: dict[str, socket.socket] = {}
-        self.host_of: dict[int, str] = {}  # by descriptor
-        self.by_address = {node.address: node.name for node in plan.nodes if node.address}
+        self.sockets: dict[str, socket.socket] = {}  # by address
+        self.host_of: dict[int, tuple[str, str]] = {}  # by descriptor: host, address
+        self.by_address = {address: node.name for node in plan.nodes for address in node.addresses}
 
-    def send(self, source: str, target: str, token: int) -> None:
-        """Raises EmulationError for what is not a cut path."""
-        address = self.plan.node[target].address
-        assert address is not None
-        self._socket(target)
+    def send(self, source: str, target: str, token: int, family: Family | None = None) -> None:
+        """By the family, or the first that the two have in common. Raises EmulationError for what is no cut path."""
+        ends = [self.plan.node[name].addresses for name in (source, target)]
+        common = [
+            (own, address)
+            for own in ends[0]
+            for address in ends[1]
+            if family_of(own) == family_of(address) and family in (None, family_of(own))
+        ]
+        if not common:
+            raise EmulationError(f"cannot probe from {source} to {target}: no {family or 'address'} in common")
+        own, address = common[0]
+        self._socket(target, address)
         try:
-            sender = self._socket(source)
+            sender = self._socket(source, own)
             sender.sendto(_PAYLOAD.pack(MARK, token, time.monotonic_ns()), (address, PORT))
         except OSError as error:
             if error.errno not in _UNREACHABLE:
@@ -48,12 +59,12 @@ class Prober:
     def receive(self, descriptor: int) -> list[ProbeArrival]:
         """What has arrived on this descriptor; [] when it is none of ours."""
         arrivals: list[ProbeArrival] = []
-        target = self.host_of.get(descriptor)
-        if target is None:
+        if descriptor not in self.host_of:
             return arrivals
+        target, own = self.host_of[descriptor]
         while True:
             try:
-                data, ancillary, _flags, sender = self.sockets[target].recvmsg(256, 64)
+                data, ancillary, _flags, sender = self.sockets[own].recvmsg(256, 64)
             except BlockingIOError:
                 return arrivals
             except ConnectionRefusedError:
@@ -64,20 +75,20 @@ class Prober:
                 source = self.by_address.get(sender[0], "")
                 arrivals.append(ProbeArrival(token, source, target, sent, received))
 
-    def _socket(self, host: str) -> socket.socket:
-        if host not in self.sockets:
+    def _socket(self, host: str, address: str) -> socket.socket:
+        if address not in self.sockets:
             with self.namespaces.inside(host):
-                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+                sock = socket.socket(rtnl.family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             try:
-                sock.bind((self.plan.node[host].address, PORT))
+                sock.bind((address, PORT))
             except OSError as error:
                 sock.close()
                 raise EmulationError(f"cannot listen for probes on {host}: {error.strerror}") from error
-            self.sockets[host] = sock
-            self.host_of[sock.fileno()] = host
+            self.sockets[address] = sock
+            self.host_of[sock.fileno()] = host, address
             self.epoll.register(sock, select.EPOLLIN)
-        return self.sockets[host]
+        return self.sockets[address]
 
     def close(self) -> None:
         for sock in self.sockets.values():

@@ -36,12 +36,13 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_STATS64, _IFLA_NET_NS_FD = 16, 18, 23, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFLA_BR_FORWARD_DELAY, _IFLA_BR_AGEING_TIME, _IFLA_BR_STP_STATE, _IFLA_BR_MCAST_SNOOPING = 1, 4, 5, 23
-_IFLA_BR_NF_CALL_IPTABLES = 36
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_BR_NF_CALL_IPTABLES, _IFLA_BR_NF_CALL_IP6TABLES = 36, 37
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD = 1, 2, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTAX_CC_ALGO = 1, 4, 5, 7, 8, 16
 _NDA_DST, _NDA_LLADDR = 1, 2
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 1, 4
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_NOWHERE = {int(socket.AF_INET): bytes(4), int(socket.AF_INET6): bytes(16)}
 _NUD_PERMANENT = 0x80
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
@@ -71,6 +72,14 @@ class LinkState(NamedTuple):
     oper: int
     sent: int  # packets
     dropped: int  # packets, in either direction
+
+
+def family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _text(packed: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -118,8 +127,9 @@ def set_up(index: int, name: str, up: bool) -> Request:
 
 
 def show_to_iptables(index: int, name: str) -> Request:
-    """Have IPv4 packets that cross this bridge pass the chains of iptables, as if they were routed."""
-    data = nested(_IFLA_INFO_DATA, attribute(_IFLA_BR_NF_CALL_IPTABLES, b"\1"))
+    """Have packets that cross this bridge pass the chains of iptables and ip6tables, as if they were routed."""
+    shown = (attribute(kind, b"\1") for kind in (_IFLA_BR_NF_CALL_IPTABLES, _IFLA_BR_NF_CALL_IP6TABLES))
+    data = nested(_IFLA_INFO_DATA, *shown)
     body = _IFINFO.pack(0, 0, index, 0, 0) + nested(_IFLA_LINKINFO, text(_IFLA_INFO_KIND, "bridge"), data)
     return Request(RTM_NEWLINK, 0, body, f"show packets of {name} to iptables")
 
@@ -132,25 +142,28 @@ def set_master(index: int, name: str, master: int) -> Request:
 def address(index: int, cidr: str, peer: str | None = None) -> Request:
     """`peer`: the address at the other end of a link between two."""
     host, _, prefix = cidr.partition("/")
-    packed = socket.inet_aton(host)
-    body = _IFADDR.pack(socket.AF_INET, int(prefix), 0, _SCOPE_UNIVERSE, index)
-    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, socket.inet_aton(peer) if peer else packed)
+    kind = family(host)
+    packed = socket.inet_pton(kind, host)
+    flags = _IFA_F_NODAD if kind == socket.AF_INET6 else 0  # the plan gives no address twice: usable at once
+    body = _IFADDR.pack(kind, int(prefix), flags, _SCOPE_UNIVERSE, index)
+    body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, socket.inet_pton(kind, peer) if peer else packed)
     return Request(RTM_NEWADDR, NEW, body, f"give address {cidr}")
 
 
 def route(destination: str, index: int, via: str | None, source: str | None, congestion_control: str) -> Request:
     """A unicast route of the main table; `via` is taken as on-link; TCP to there uses that congestion control."""
     network, _, prefix = destination.partition("/")
-    scope = _SCOPE_UNIVERSE if via else _SCOPE_LINK
+    kind = family(network)
+    scope = _SCOPE_UNIVERSE if via or kind == socket.AF_INET6 else _SCOPE_LINK
     flags = _RTNH_F_ONLINK if via else 0
     parts = [
         _RTMSG.pack(
-            socket.AF_INET, int(prefix), 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags
+            kind, int(prefix), 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags
         ),
-        attribute(_RTA_DST, socket.inet_aton(network)) if int(prefix) else b"",
+        attribute(_RTA_DST, socket.inet_pton(kind, network)) if int(prefix) else b"",
         u32(_RTA_OIF, index),
-        attribute(_RTA_GATEWAY, socket.inet_aton(via)) if via else b"",
-        attribute(_RTA_PREFSRC, socket.inet_aton(source)) if source else b"",
+        attribute(_RTA_GATEWAY, socket.inet_pton(kind, via)) if via else b"",
+        attribute(_RTA_PREFSRC, socket.inet_pton(kind, source)) if source else b"",
         nested(_RTA_METRICS, text(_RTAX_CC_ALGO, congestion_control)) if congestion_control else b"",
     ]  # fmt: skip
     what = f"add the route to {destination}{f' via {via}' if via else ''}"
@@ -158,8 +171,9 @@ def route(destination: str, index: int, via: str | None, source: str | None, con
 
 
 def neighbour(index: int, host: str, mac: str) -> Request:
-    body = _NDMSG.pack(socket.AF_INET, index, _NUD_PERMANENT, 0, 0)
-    body += attribute(_NDA_DST, socket.inet_aton(host)) + attribute(_NDA_LLADDR, mac_bytes(mac))
+    kind = family(host)
+    body = _NDMSG.pack(kind, index, _NUD_PERMANENT, 0, 0)
+    body += attribute(_NDA_DST, socket.inet_pton(kind, host)) + attribute(_NDA_LLADDR, mac_bytes(mac))
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add the neighbour {host}")
 
 
@@ -185,28 +199,29 @@ def links(channel: Channel) -> dict[str, LinkState]:
 
 
 def addresses(channel: Channel) -> set[tuple[int, str]]:
-    """All IPv4 addresses as (interface index, CIDR)."""
+    """All addresses as (interface index, CIDR)."""
     found = set()
-    body = _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0)
+    body = _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETADDR, NLM_F_DUMP, body, "list addresses")):
         _family, prefix, _flags, _scope, index = _IFADDR.unpack_from(answer)
-        found.add((index, f"{socket.inet_ntoa(attributes(answer, 8)[_IFA_LOCAL])}/{prefix}"))
+        has = attributes(answer, 8)
+        found.add((index, f"{_text(has.get(_IFA_LOCAL) or has[_IFA_ADDRESS])}/{prefix}"))
     return found
 
 
 def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
     """Unicast routes of the main table that the kernel did not make: (destination, index, via, congestion control)."""
     found = set()
-    body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
-        _family, prefix, _, _, table, protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
+        kind_of, prefix, _, _, table, protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
         if table != _RT_TABLE_MAIN or protocol != _RTPROT_STATIC or kind != _RTN_UNICAST:
             continue
         has = attributes(answer, 12)
-        via = socket.inet_ntoa(has[_RTA_GATEWAY]) if _RTA_GATEWAY in has else None
+        via = _text(has[_RTA_GATEWAY]) if _RTA_GATEWAY in has else None
         metrics = attributes(has.get(_RTA_METRICS, b""))
         algorithm = metrics.get(_RTAX_CC_ALGO, b"").rstrip(b"\0").decode()
-        destination = socket.inet_ntoa(has.get(_RTA_DST, bytes(4)))
+        destination = _text(has.get(_RTA_DST, _NOWHERE[kind_of]))
         found.add((f"{destination}/{prefix}", int.from_bytes(has[_RTA_OIF], "little"), via, algorithm))
     return found
 
@@ -214,23 +229,23 @@ def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
 def destinations(channel: Channel) -> set[str]:
     """Where unicast routes of the main table lead, whoever made them."""
     found = set()
-    body = _RTMSG.pack(socket.AF_INET, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
-        _family, prefix, _, _, table, _protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
+        kind_of, prefix, _, _, table, _protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
         if table == _RT_TABLE_MAIN and kind == _RTN_UNICAST:
-            found.add(f"{socket.inet_ntoa(attributes(answer, 12).get(_RTA_DST, bytes(4)))}/{prefix}")
+            found.add(f"{_text(attributes(answer, 12).get(_RTA_DST, _NOWHERE[kind_of]))}/{prefix}")
     return found
 
 
 def neighbours(channel: Channel) -> set[tuple[int, str, str]]:
-    """Permanent IPv4 neighbours as (interface index, address, MAC)."""
+    """Permanent neighbours as (interface index, address, MAC)."""
     found = set()
-    body = _NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)
+    body = _NDMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETNEIGH, NLM_F_DUMP, body, "list neighbours")):
         _family, index, state, _flags, _kind = _NDMSG.unpack_from(answer)
         if state != _NUD_PERMANENT:
             continue
         has = attributes(answer, 12)
         mac = ":".join(f"{byte:02x}" for byte in has.get(_NDA_LLADDR, b""))
-        found.add((index, socket.inet_ntoa(has[_NDA_DST]), mac))
+        found.add((index, _text(has[_NDA_DST]), mac))
     return found

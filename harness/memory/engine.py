@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.engine import Notice, PeerEvent, PeerExit, ProbeArrival, Say
 from harness.errors import EmulationError
-from harness.faults import Action, Signal, StartPeer
+from harness.faults import Action, Family, Signal, StartPeer
 from harness.memory.clock import Clock
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
 from harness.memory.peer import MemoryPeer, World
@@ -87,7 +87,7 @@ class MemoryEngine:
             return "gone"
         return "paused" if target.paused else "running"
 
-    def probe(self, source: str, target: str, token: int) -> None:
+    def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         sent_ns = round(self.clock.now * 1e9)
 
         def arrive() -> None:

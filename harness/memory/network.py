@@ -94,8 +94,8 @@ class Network:
         for link in plan.links:
             self.ways[link.name, "ab"] = Way(link.ab, stream(plan.seed, "memory", link.name, "ab"))
             self.ways[link.name, "ba"] = Way(link.ba, stream(plan.seed, "memory", link.name, "ba"))
-        self.host_of = {node.address: node.name for node in plan.nodes if node.address}
-        self.address_of = {node.name: node.address for node in plan.nodes if node.address}
+        self.host_of = {address: node.name for node in plan.nodes for address in node.addresses}
+        self.addresses_of = {node.name: frozenset(node.addresses) for node in plan.nodes}
         self.floods: dict[str, Flood] = {}
         self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
@@ -139,8 +139,8 @@ class Network:
         return self._paths[key]
 
     def _blocked(self, source: str, target: str) -> bool:
-        one, other = self.address_of[source], self.address_of[target]
-        return any(one in sources and other in targets for sources, targets in self._blocks.values())
+        one, other = self.addresses_of[source], self.addresses_of[target]
+        return any(one & sources and other & targets for sources, targets in self._blocks.values())
 
     def apply(self, action: SetLink | Shape | Block | Unblock | SetRoutes | Flood | EndFlood) -> None:
         """Raises EmulationError for an unknown link or rule."""

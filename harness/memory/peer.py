@@ -73,6 +73,7 @@ class MemoryPeer:
         kind = load(plan.protocol, plan.role)
         bootstrap = tuple(Address.parse(address) for address in plan.bootstrap)
         setting = Setting.seeded(Address.parse(plan.listen), bootstrap, plan.seed, restart, plan.trace, store)
+        setting.address6 = Address.parse(plan.listen6) if plan.listen6 else None
         self.core: Core = kind(setting, kind.Options(**plan.options))
         self.transports = kind.transports
         self.alive, self.paused = True, False
@@ -81,7 +82,7 @@ class MemoryPeer:
         self._timer_count = 0
         self._streams: dict[int, _End] = {}
         self._inbound = -1
-        world.listeners[plan.listen] = self
+        world.listeners |= dict.fromkeys(plan.listens, self)
         self.take(Started())
 
     @property
@@ -129,16 +130,19 @@ class MemoryPeer:
     # ---- datagrams and timers ----
 
     def _datagram(self, to: Address, data: bytes) -> None:
-        target = self.world.network.host_of.get(to.host)
-        if target is None:
-            return  # nobody has this address: the packet is lost as it would be on a real network
+        target, own = self.world.network.host_of.get(to.host), self._own(to)
+        if target is None or own is None:
+            return  # nobody has this address, or we none of its family: the packet is lost as on a real network
         size = len(data) + WIRE_OVERHEAD_BYTES["udp"]
-        self.world.network.send(self.host, target, size, lambda: self._arrive(str(to), data))
+        self.world.network.send(self.host, target, size, lambda: self._arrive(own, str(to), data))
 
-    def _arrive(self, listen: str, data: bytes) -> None:
+    def _own(self, to: Address) -> Address | None:
+        return next((own for own in self.core.addresses if own.ipv6 == to.ipv6), None)
+
+    def _arrive(self, own: Address, listen: str, data: bytes) -> None:
         peer = self.world.listeners.get(listen)
         if peer and "udp" in peer.transports:
-            peer.take(Datagram(self.core.address, data))
+            peer.take(Datagram(own, data))
 
     def _set_timer(self, name: str, at: float) -> None:
         self._timer_count += 1
@@ -159,7 +163,9 @@ class MemoryPeer:
 
         network = self.world.network
         target = network.host_of.get(to.host)
-        if target is None:
+        if self._own(to) is None:
+            network.clock.after(0.0, lambda: self.take(Closed(conn, "error: EINVAL")))  # as binding to the other family
+        elif target is None:
             network.clock.after(CONNECT_TIMEOUT_S, fail)
         else:
             handshake(network, self.host, target, lambda: self._reached(conn, to, target), fail)
@@ -182,7 +188,8 @@ class MemoryPeer:
         if not self.alive:
             return
         self._streams[conn] = end
-        me = Address(self.core.address.host, 32768 + conn % 28000)  # an ephemeral port
+        own = self._own(to) or self.core.address
+        me = Address(own.host, 32768 + conn % 28000)  # an ephemeral port
         end.out.write(0, lambda: end.other.take(Opened(end.other_conn, me, True)))
         self.take(Opened(conn, to, False))
 
@@ -230,8 +237,9 @@ class MemoryPeer:
         """The process ends: its system closes what it had open."""
         self.alive = False
         self._timers.clear()
-        if self.world.listeners.get(self.plan.listen) is self:
-            del self.world.listeners[self.plan.listen]
+        for listen in self.plan.listens:
+            if self.world.listeners.get(listen) is self:
+                del self.world.listeners[listen]
         for conn in list(self._streams):
             self._close(conn)
         self.world.exited(self.plan.name, status)

@@ -8,19 +8,31 @@ hosts and routers on them) is an ordinary subnet instead.
     10.0.0.0/16                     hosts without label, and all hosts where there are more than 95 labels
     10.96.0.0/12                    routers
     10.128.0.0/9                    switched segments
+
+IPv6 in the same manner, with unique local addresses (fd00::/8, RFC 4193): the group in the second word, and a network
+(/64) for each node, as each site has one. Their global identifiers are not random: nothing leaves a run's namespaces.
+
+    fd00:<group>:0:<number>::1      the node with the IPv4 address 10.<group>.<number>
+    fd00:128:0:<number>::/64        switched segments
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from harness.faults import Family
 from topologies.model import HOST, ROUTER, SWITCH, Link, Node, Topology, TopologyError
+
+FAMILIES: dict[str, tuple[Family, ...]] = {"ipv4": ("ipv4",), "ipv6": ("ipv6",), "dual": ("ipv4", "ipv6")}
 
 ROUTERS = IPv4Address("10.96.0.0")
 SEGMENTS = int(IPv4Address("10.128.0.0"))
 MAX_GROUPS = 95  # 10.1 to 10.95
+ULA = 0xFD00 << 112
+ULA_SEGMENTS = int(IPv6Address("fd00:128::"))
 _PER_BLOCK = 250  # hosts in each 10.x.y.0/24, so that no address ends in 0 or 255
 
 
@@ -29,21 +41,63 @@ class Segment:
     """A switched segment: its switches, its subnet, and each member's (node, link name) address in it."""
 
     switches: tuple[str, ...]
-    network: IPv4Network
+    network: IPv4Network | IPv6Network
     members: dict[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """`node` is the address others use; `segment_of` maps a switch's name to its segment."""
+    """Of one family. `node` is the address others use; `segment_of` maps a switch's name to its segment."""
 
     node: dict[str, str]
     segments: tuple[Segment, ...]
     segment_of: dict[str, Segment]
+    family: Family = "ipv4"
+
+    def alone(self, name: str) -> str:
+        """The node's address as a prefix of its own."""
+        return f"{self.node[name]}/{128 if self.family == 'ipv6' else 32}"
+
+    @property
+    def default(self) -> str:
+        """Everywhere, as a destination."""
+        return "::/0" if self.family == "ipv6" else "0.0.0.0/0"
 
 
-def assign(topology: Topology) -> Addresses:
-    """Addresses for all nodes. Raises TopologyError when there are more than the scheme holds."""
+def family_of(address: str) -> Family:
+    """Of an address, with a port or a prefix or without."""
+    return "ipv6" if address.count(":") > 1 else "ipv4"
+
+
+def assign(topology: Topology, family: Family = "ipv4", without: Collection[str] = ()) -> Addresses:
+    """Addresses of one family for all nodes but those `without`. Raises TopologyError when there are too many."""
+    found = _assign(topology)
+    if family == "ipv6":
+        found = _as_ipv6(found)
+    return replace(found, node={name: address for name, address in found.node.items() if name not in without})
+
+
+def _as_ipv6(found: Addresses) -> Addresses:
+    """The same nodes in the same networks: those of hosts and routers hold one address each."""
+    segments = []
+    in_segment: dict[str, str] = {}
+    for number, old in enumerate(found.segments, 1):
+        network = ip_network((ULA_SEGMENTS + (number << 64), 64))
+        members = {end: str(network[place]) for place, end in enumerate(old.members, 1)}
+        in_segment |= {old.members[end]: address for end, address in members.items()}
+        segments.append(Segment(old.switches, network, members))
+    node = {name: in_segment.get(address) or unique_local(address) for name, address in found.node.items()}
+    segment_of = {switch: segment for segment in segments for switch in segment.switches}
+    return Addresses(node, tuple(segments), segment_of, "ipv6")
+
+
+def unique_local(address: str) -> str:
+    """10.1.0.5 -> fd00:1:0:5::1; groups are written alike in both families, so that one can be told by the other."""
+    _, group, high, low = address.split(".")
+    return str(IPv6Address(ULA | int(group, 16) << 96 | (int(high) << 8 | int(low)) << 64 | 1))
+
+
+def _assign(topology: Topology) -> Addresses:
     segments = _segments(topology)
     in_segment: dict[str, str] = {}
     for segment in segments:

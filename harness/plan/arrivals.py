@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from harness.plan.addressing import family_of
 from harness.plan.model import PeerPlan
 
 
@@ -15,7 +16,7 @@ def with_arrivals(peers: Sequence[PeerPlan], arriving: Mapping[str, float]) -> t
     """
     if not arriving:
         return tuple(peers)
-    at = {peer.listen: peer for peer in peers}
+    at = {listen: peer for peer in peers for listen in peer.listens}
     told = {peer.name: list(peer.bootstrap) for peer in peers}
     for peer in peers:
         for listen in peer.bootstrap:
@@ -24,6 +25,7 @@ def with_arrivals(peers: Sequence[PeerPlan], arriving: Mapping[str, float]) -> t
                 continue
             if arriving.get(other.name, -1.0) > arriving.get(peer.name, -1.0):
                 told[peer.name].remove(listen)
-                if peer.listen not in told[other.name]:
-                    told[other.name].append(peer.listen)
+                mine = next(own for own in peer.listens if family_of(own) == family_of(listen))
+                if mine not in told[other.name]:
+                    told[other.name].append(mine)
     return tuple(replace(p, bootstrap=tuple(told[p.name]), arrives=p.name in arriving) for p in peers)

@@ -10,8 +10,10 @@ from typing import Any
 
 from harness.faults import Fault
 from harness.plan import ospf
+from harness.plan.addressing import FAMILIES
 from harness.plan.arrivals import with_arrivals
 from harness.plan.degrees import ranked_hosts
+from harness.plan.families import Addresses, checks_by_family, lacking, probes_by_family
 from harness.plan.faults import FaultPlanner
 from harness.plan.items import item_names
 from harness.plan.links import LinkShaper
@@ -27,7 +29,8 @@ from harness.plan.model import (
     Step,
 )
 from harness.plan.nodes import NodePlanner, link_plans
-from harness.plan.overlays import check_parameters, peer_plans
+from harness.plan.overlays import peer_plans
+from harness.plan.parameters import check_parameters
 from harness.plan.routing import Rerouting
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
@@ -44,15 +47,16 @@ from topologies.registry import GENERATORS
 def make_plan(spec: Spec, document: Document) -> Plan:
     """The plan of a spec. Raises SpecError with the place in the document."""
     topology = _topology(spec, document)
+    hosts = host_universe(topology)
+    without = lacking(spec, document, topology, hosts)
     try:
         routes = Routes(topology)
-        nodes = NodePlanner(topology, routes)
+        nodes = NodePlanner(topology, routes, FAMILIES[spec.network.addresses], without)
     except TopologyError as error:
         raise document.fail(("topology",), str(error)) from error
     if spec.network.routing == "ospf" and (why := ospf.unfit(topology, routes)):
         raise document.fail(("network", "routing"), why)
-    hosts = host_universe(topology)
-    addresses = nodes.addresses.node
+    addresses = nodes.addresses
     peers = peer_plans(spec, document, hosts, addresses)
     hosts = ranked_hosts(hosts, topology, peers)
     faults, probes, arriving = _faults(spec, document, topology, nodes, peers, hosts, addresses)
@@ -112,12 +116,13 @@ def _network(spec: Spec) -> NetworkPlan:
     return NetworkPlan(
         network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence,
         _ospf(spec), CircuitPlan(network.circuits.per_line, network.circuits.hold) if network.circuits else None,
+        network.addresses,
     )  # fmt: skip
 
 
 def _faults(
     spec: Spec, document: Document, topology: Topology, nodes: NodePlanner, peers: tuple[PeerPlan, ...],
-    hosts: Universe, addresses: Mapping[str, str],
+    hosts: Universe, addresses: Addresses,
 ) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...], dict[str, float]]:  # fmt: skip
     unfit = _hosts_taken_down(spec, hosts)
     witnesses = Witnesses(topology, nodes.routes, addresses, unfit)
@@ -129,10 +134,10 @@ def _faults(
         rerouting = Rerouting(faults, nodes, witnesses, convergence, spec.duration)
         faults, since = rerouting.compile(), rerouting.since
         lag_s = 0.0 if convergence.exact else convergence.up_s
-    faults = without_contradicted(faults, witnesses)
+    faults = tuple(checks_by_family(fault, addresses) for fault in without_contradicted(faults, witnesses))
     pairs = witnesses.pairs(stream(spec.seed, "probes"))
     probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults, since, lag_s)) for p in pairs)
-    return faults, probes, planner.arriving
+    return faults, probes_by_family(probes, addresses), planner.arriving
 
 
 def _convergence(spec: Spec) -> ospf.Convergence | None:

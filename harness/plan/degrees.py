@@ -37,7 +37,7 @@ def peer_measures(topology: Topology, peers: Sequence[PeerPlan]) -> dict[str, Me
 
 def overlay_degrees(peers: Sequence[PeerPlan]) -> dict[str, float]:
     """Different peers that each is told of, or that are told of it."""
-    at = {peer.listen: peer.name for peer in peers}
+    at = {listen: peer.name for peer in peers for listen in peer.listens}
     links = {frozenset((peer.name, at[other])) for peer in peers for other in peer.bootstrap if other in at}
     degrees = dict.fromkeys((peer.name for peer in peers), 0.0)
     for link in links:

@@ -6,7 +6,7 @@ Series (flap, churn, arrive) become one fault that stands for all, without actio
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TypeVar
 from harness.faults import Condition, Fault, Hook, PeerCheck, SetLink, StartPeer
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.effects import Effect, ended, some
+from harness.plan.families import Addresses, owners
 from harness.plan.model import PeerPlan
 from harness.plan.occurrences import (
     SHORTEST_STAY_S,
@@ -60,10 +61,10 @@ class FaultPlanner:
 
     def __init__(
         self, spec: Spec, document: Document, topology: Topology, peers: Sequence[PeerPlan], hosts: Universe,
-        addresses: Mapping[str, str], witnesses: Witnesses,
+        addresses: Addresses, witnesses: Witnesses,
     ) -> None:  # fmt: skip
         self.spec, self.document = spec, document
-        self.claims = Claims({address: node for node, address in addresses.items()})
+        self.claims = Claims(owners(addresses))
         universes = (peer_universe(topology, peers, hosts), link_universe(topology))
         self.verbs = Verbs(
             spec.seed, document, topology, peers, hosts, universes, addresses, witnesses, self.claims

@@ -14,6 +14,7 @@ from harness.faults import Fault, SetLink
 from harness.plan.build import host_universe
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.degrees import ranked_hosts
+from harness.plan.families import checks_by_family, owners
 from harness.plan.faults import claimed
 from harness.plan.model import Plan
 from harness.plan.universes import link_universe, peer_universe
@@ -50,14 +51,14 @@ class Improviser:
             tuple(Node(node.name, node.kind, node.labels, node.position) for node in plan.nodes),
             tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in plan.links),
         )
-        addresses = {node.name: node.address for node in plan.nodes if node.address is not None}
+        self.addresses = {node.name: node.addresses for node in plan.nodes if node.addresses}
         hosts = ranked_hosts(host_universe(topology), topology, plan.peers)
-        self.claims = Claims({address: node for node, address in addresses.items()})
-        self.witnesses = Witnesses(topology, Routes(topology), addresses, ())
+        self.claims = Claims(owners(self.addresses))
+        self.witnesses = Witnesses(topology, Routes(topology), self.addresses, ())
         universes = (peer_universe(topology, plan.peers, hosts), link_universe(topology))
         document = cast("Document", _Nowhere())
         self.verbs = Verbs(
-            plan.seed, document, topology, plan.peers, hosts, universes, addresses, self.witnesses, self.claims
+            plan.seed, document, topology, plan.peers, hosts, universes, self.addresses, self.witnesses, self.claims
         )  # fmt: skip
         self.faults = list(plan.faults)
         self._count = 0
@@ -90,7 +91,7 @@ class Improviser:
         except Contradiction as error:
             raise SpecError(str(error)) from error
         self.faults.append(found)
-        return without_contradicted(self.faults, self.witnesses)[-1]
+        return checks_by_family(without_contradicted(self.faults, self.witnesses)[-1], self.addresses)
 
     def disturbs(self, fault: Fault) -> list[list[str]]:
         """The probed pairs (source, target) whose path it changes."""

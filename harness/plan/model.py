@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from harness.faults import Fault
+from harness.faults import Family, Fault
 from harness.faults import Route as Route
+from harness.plan.addressing import family_of
 from harness.plan.command import CommandPlan
 from topologies.model import Impairment
 
@@ -33,7 +34,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A static ARP entry."""
+    """A static entry in the place of address resolution (ARP, IPv6's neighbour discovery)."""
 
     address: str
     mac: str
@@ -53,6 +54,16 @@ class NodePlan:
     routes: tuple[Route, ...]
     neighbours: tuple[Neighbour, ...]
     position: tuple[float, float] | None = None
+    address6: str | None = None  # the IPv6 address, where `address` is that of IPv4
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """One of each family that the node has."""
+        return tuple(address for address in (self.address, self.address6) if address)
+
+    def address_of(self, family: Family | None) -> str | None:
+        """That of a family; of None the first."""
+        return next((a for a in self.addresses if family in (None, family_of(a))), None)
 
 
 @dataclass(frozen=True)
@@ -80,9 +91,15 @@ class PeerPlan:
     seed: int
     wave: int  # peers of wave 0 are ready before those of wave 1 are started, and so on
     trace: bool = True
+    listen6: str = ""  # the same port of the host's IPv6 address, where `listen` is one of IPv4
     arrives: bool = False  # not started with the others: a fault of the plan starts it
     expected_final_state: Literal["running", "exited", "any"] = "running"
     command: CommandPlan | None = None  # a program of others in the place of this peer
+
+    @property
+    def listens(self) -> tuple[str, ...]:
+        """Where it listens, in each family."""
+        return (self.listen, self.listen6) if self.listen6 else (self.listen,)
 
     @property
     def argv(self) -> list[str]:
@@ -94,9 +111,10 @@ class PeerPlan:
         ]
         bootstrap = [part for address in self.bootstrap for part in ("--bootstrap", address)]
         trace = [] if self.trace else ["--no-trace"]
+        both = ["--listen6", self.listen6] if self.listen6 else []
         return [
-            self.protocol, "--role", self.role, "--listen", self.listen, *bootstrap, "--seed", str(self.seed), *trace,
-            *options,
+            self.protocol, "--role", self.role, "--listen", self.listen, *both, *bootstrap, "--seed", str(self.seed),
+            *trace, *options,
         ]  # fmt: skip
 
 
@@ -126,6 +144,7 @@ class ProbePair:
     jitter_ms: float
     loss_pct: float
     disturbed: tuple[tuple[float, float | None], ...] = ()
+    family: Family | None = None  # where hosts have both
 
 
 @dataclass(frozen=True)
@@ -168,6 +187,7 @@ class NetworkPlan:
     convergence_s: float = 2.0  # from a change of the network to the routes that take it into account
     ospf: OspfPlan | None = None  # with routing "ospf" alone
     circuits: CircuitPlan | None = None
+    addresses: Literal["ipv4", "ipv6", "dual"] = "ipv4"
 
 
 @dataclass(frozen=True)

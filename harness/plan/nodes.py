@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.plan.addressing import Addresses, Segment, assign
+from harness.faults import Family
+from harness.plan.addressing import FAMILIES, Addresses, Segment, assign
 from harness.plan.model import Interface, LinkPlan, Neighbour, NodePlan, Route
 from topologies.model import HOST, ROUTER, SWITCH, Link, Topology
 from topologies.paths import Hop, Routes
@@ -21,11 +23,22 @@ class _End:
 
 
 class NodePlanner:
-    """Turns a topology into `NodePlan`s, all pure."""
+    """Turns a topology into `NodePlan`s, all pure. `without`: nodes that have no addresses of a family."""
 
-    def __init__(self, topology: Topology, routes: Routes) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        routes: Routes,
+        families: Sequence[Family] = FAMILIES["ipv4"],
+        without: Mapping[Family, Sequence[str]] | None = None,
+    ) -> None:
         self.topology, self.routes = topology, routes
-        self.addresses: Addresses = assign(topology)
+        self.books = [assign(topology, family, (without or {}).get(family, ())) for family in families]
+        self.addresses = {  # of each host and router; the first is the one that is meant where there is one
+            node.name: tuple(book.node[node.name] for book in self.books if node.name in book.node)
+            for node in topology.nodes
+            if node.kind != SWITCH
+        }
         self.links: dict[str, list[Link]] = {node.name: [] for node in topology.nodes}
         self.ends: dict[tuple[str, str], _End] = {}
         for index, link in enumerate(topology.links):
@@ -40,69 +53,71 @@ class NodePlanner:
 
     def _node(self, name: str, daemons: bool) -> NodePlan:
         node = self.topology.node(name)
-        routed = node.kind != SWITCH
-        routes = self._routes(name) if routed else ()
+        books = [book for book in self.books if name in book.node]
+        routes = tuple(route for book in books for route in self._routes(name, book))
         if daemons and node.kind == ROUTER:
             routes = tuple(route for route in routes if route.via is None)
+        first, second, *_ = (*self.addresses.get(name, ()), None, None)
         return NodePlan(
             name=name, kind=node.kind, labels=node.labels, position=node.position,  # type: ignore[arg-type]
-            address=self.addresses.node.get(name),
+            address=first, address6=second,
             forwards=node.kind == ROUTER or (node.kind == HOST and len(self.links[name]) > 1),
-            interfaces=tuple(self._interface(name, link) for link in self.links[name]),
+            interfaces=tuple(self._interface(name, link, books) for link in self.links[name]),
             routes=routes,
-            neighbours=tuple(n for link in self.links[name] for n in self._neighbours(name, link)) if routed else (),
+            neighbours=tuple(
+                n for book in books for link in self.links[name] for n in self._neighbours(name, link, book)
+            ),
         )  # fmt: skip
 
-    def _interface(self, node: str, link: Link) -> Interface:
+    def _interface(self, node: str, link: Link, books: Sequence[Addresses]) -> Interface:
         end = self.ends[node, link.name]
-        addresses: tuple[str, ...] = ()
-        if self.topology.node(node).kind != SWITCH:
-            segment = self._segment(node, link)
+        addresses = []
+        for book in books:
+            segment = self._segment(node, link, book)
             if segment is None:
-                addresses = (f"{self.addresses.node[node]}/32",)
+                addresses.append(book.alone(node))
             else:
-                addresses = (f"{segment.members[node, link.name]}/{segment.network.prefixlen}",)
-        return Interface(end.interface, end.mac, link.name, "a" if link.a == node else "b", addresses)
+                addresses.append(f"{segment.members[node, link.name]}/{segment.network.prefixlen}")
+        return Interface(end.interface, end.mac, link.name, "a" if link.a == node else "b", tuple(addresses))
 
-    def _segment(self, node: str, link: Link) -> Segment | None:
-        return self.addresses.segment_of.get(link.b if link.a == node else link.a)
+    def _segment(self, node: str, link: Link, book: Addresses) -> Segment | None:
+        return book.segment_of.get(link.b if link.a == node else link.a)
 
     # ---- routes ----
 
-    def _routes(self, name: str) -> tuple[Route, ...]:
+    def _routes(self, name: str, book: Addresses) -> list[Route]:
         routes: list[Route] = []
-        for other, hop in self._adjacent(name).items():  # unnumbered links: the neighbour is on the link itself
-            routes.append(Route(f"{self.addresses.node[other]}/32", self.ends[name, hop.link.name].interface))
+        adjacent = self._adjacent(name, book)
+        for other, hop in adjacent.items():  # unnumbered links: the neighbour is on the link itself
+            routes.append(Route(book.alone(other), self.ends[name, hop.link.name].interface))
         default = self.routes.default(name)
         if default is not None:
-            routes.append(self._route(name, "0.0.0.0/0", default))
-            return tuple(routes)
-        adjacent = set(self._adjacent(name))
+            return [*routes, self._route(name, book.default, default, book)]
         for other, hop in self.routes.table(name).items():
-            if other in adjacent or self._covered(name, other):
+            if other in adjacent or other not in book.node or self._covered(name, other, book):
                 continue
-            routes.append(self._route(name, f"{self.addresses.node[other]}/32", hop))
-        return tuple(routes)
+            routes.append(self._route(name, book.alone(other), hop, book))
+        return routes
 
-    def _adjacent(self, name: str) -> dict[str, Hop]:
+    def _adjacent(self, name: str, book: Addresses) -> dict[str, Hop]:
         """Neighbours over links without a switch."""
         others = {link.b if link.a == name else link.a for link in self.links[name]}
-        hops = {o: self.routes.hop(name, o) for o in sorted(others) if self.topology.node(o).kind != SWITCH}
+        hops = {other: self.routes.hop(name, other) for other in sorted(others) if other in book.node}
         return {other: hop for other, hop in hops.items() if hop is not None}
 
-    def _covered(self, name: str, other: str) -> bool:
+    def _covered(self, name: str, other: str, book: Addresses) -> bool:
         """Whether the other's address lies in a subnet that this node is itself on."""
         for link in self.links[name]:
-            segment = self._segment(name, link)
-            if segment and self.addresses.node[other] in segment.members.values():
+            segment = self._segment(name, link, book)
+            if segment and book.node[other] in segment.members.values():
                 return True
         return False
 
-    def _route(self, name: str, destination: str, hop: Hop) -> Route:
+    def _route(self, name: str, destination: str, hop: Hop, book: Addresses) -> Route:
         out = hop.link
-        segment = self._segment(name, out)
+        segment = self._segment(name, out, book)
         if segment is None:
-            via = self.addresses.node[hop.neighbour]
+            via = book.node[hop.neighbour]
         else:
             last = hop.steps[-1][0]
             via = segment.members[hop.neighbour, last.name]
@@ -115,38 +130,44 @@ class NodePlanner:
         get through as soon as it is mended.
         """
         tables: dict[str, tuple[Route, ...]] = {}
-        at = {f"{address}/32": name for name, address in self.addresses.node.items()}
+        at = {book.alone(name): (name, book) for book in self.books for name in book.node}
         for node in self.topology.nodes:
             if node.kind == SWITCH or self.routes.default(node.name) is not None:
                 continue
-            own = self._routes(node.name)
-            hops = [routes.hop(node.name, at[route.destination]) for route in own]
-            other = tuple(self._rerouted(node.name, *pair) for pair in zip(own, hops, strict=True))
+            own = [route for book in self.books if node.name in book.node for route in self._routes(node.name, book)]
+            ends = [at[route.destination] for route in own]
+            hops = [routes.hop(node.name, other) for other, _book in ends]
+            other = [
+                self._rerouted(node.name, route, hop, book)
+                for route, hop, (_other, book) in zip(own, hops, ends, strict=True)
+            ]
             if other != own:
-                tables[node.name] = other
+                tables[node.name] = tuple(other)
         return tables
 
-    def _rerouted(self, name: str, own: Route, hop: Hop | None) -> Route:
+    def _rerouted(self, name: str, own: Route, hop: Hop | None, book: Addresses) -> Route:
         if hop is None:
             return own
-        route = self._route(name, own.destination, hop)
-        on_link = len(hop.steps) == 1 and route.via == own.destination.removesuffix("/32")
+        route = self._route(name, own.destination, hop, book)
+        on_link = len(hop.steps) == 1 and route.via == own.destination.partition("/")[0]
         return Route(route.destination, route.interface) if on_link else route
 
     # ---- neighbours ----
 
-    def _neighbours(self, name: str, link: Link) -> list[Neighbour]:
+    def _neighbours(self, name: str, link: Link, book: Addresses) -> list[Neighbour]:
         interface = self.ends[name, link.name].interface
         other = link.b if link.a == name else link.a
-        segment = self._segment(name, link)
+        segment = self._segment(name, link, book)
         if segment is None:
-            return [Neighbour(self.addresses.node[other], self.ends[other, link.name].mac, interface)]
+            return (
+                [Neighbour(book.node[other], self.ends[other, link.name].mac, interface)] if other in book.node else []
+            )
         if len(segment.members) > STATIC_SEGMENT:
             return []
         return [
             Neighbour(address, self.ends[member, port].mac, interface)
             for (member, port), address in segment.members.items()
-            if member != name
+            if member != name and member in book.node
         ]
 
 

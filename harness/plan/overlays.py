@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from random import Random
-from typing import Any, get_type_hints
+from typing import Any
 
+from harness.faults import Family
+from harness.plan.addressing import FAMILIES, family_of
 from harness.plan.command import CommandPlan
+from harness.plan.families import Addresses
 from harness.plan.model import PeerPlan
+from harness.plan.parameters import check_parameters
 from harness.plan.programs import ProgramPlanner, program_of
 from harness.plan.seeds import number, stream
 from harness.plan.selectors import SelectionError, Universe, select
@@ -17,21 +20,22 @@ from harness.spec.load import Document
 from harness.spec.model import Overlay, PeerGroup, Spec
 from harness.spec.units import duration_s, percent, rate_mbit, size_bytes
 from harness.spec.wording import did_you_mean
-from peers.core import Core
+from peers.core import Address, Core
 from peers.registry import PROGRAMS, PROTOCOLS, load
 from topologies.graphs import GRAPHS
 
 MAX_PORT_OFFSET = 100
+Listens = dict[str, tuple[str, ...]]  # where each peer listens: in one family, or in both
 UNIT_OF = {"_s": duration_s, "_pct": percent, "_bytes": size_bytes, "_mbit": rate_mbit}
 
 
-def peer_plans(spec: Spec, document: Document, hosts: Universe, addresses: Mapping[str, str]) -> tuple[PeerPlan, ...]:
+def peer_plans(spec: Spec, document: Document, hosts: Universe, addresses: Addresses) -> tuple[PeerPlan, ...]:
     """All peers of all overlays, in the order of the document. Raises SpecError."""
     taken: dict[str, str] = {}  # ip:port -> the peer that listens there
     peers: list[PeerPlan] = []
     for name, overlay in spec.overlays.items():
         members = _Builder(name, overlay, spec, document, hosts, addresses).build(taken)
-        taken |= {peer.listen: peer.name for peer in members}
+        taken |= {listen: peer.name for peer in members for listen in peer.listens}
         peers.extend(members)
     return tuple(peers)
 
@@ -45,7 +49,7 @@ class _Builder:
     """Makes the peers of one overlay."""
 
     def __init__(
-        self, name: str, overlay: Overlay, spec: Spec, document: Document, hosts: Universe, addresses: Mapping[str, str]
+        self, name: str, overlay: Overlay, spec: Spec, document: Document, hosts: Universe, addresses: Addresses
     ) -> None:
         self.name, self.overlay, self.spec, self.document = name, overlay, spec, document
         self.hosts, self.addresses = hosts, addresses
@@ -75,20 +79,24 @@ class _Builder:
             except SelectionError as error:
                 raise self.document.fail((*place, "on"), str(error)) from error
             for host in chosen:
+                self._refuse_unreachable(host, role, group, place)
                 count[host] = count.get(host, 0) + 1
                 suffix = f"-{count[host]}" if count[host] > 1 else ""
                 drafts.append((f"{self.name}-{host}{suffix}", host, role, group, options))
         listens = self._free_listens(drafts, taken)
         known = self._bootstraps(drafts, listens, rng)
+        founders = self._founders(listens)
         return [
             PeerPlan(
                 name=name, overlay=self.name, protocol=self.overlay.protocol, role=role, host=host,
-                listen=listens[name], bootstrap=tuple(known[name]), options=self._told(role, options, drafts, listens),
-                seed=number(self.spec.seed, "peer", name), wave=self._wave(role, index), trace=self.overlay.trace,
+                listen=listens[name][0], listen6="".join(listens[name][1:]), bootstrap=tuple(known[name]),
+                options=self._told(role, options, drafts, listens),
+                seed=number(self.spec.seed, "peer", name), wave=self._wave(role, name in founders),
+                trace=self.overlay.trace,
                 expected_final_state=group.expected_final_state,
-                command=self._command(group, name, host, listens[name], known[name], options),
+                command=self._command(group, name, host, listens[name][0], known[name], options),
             )
-            for index, (name, host, role, group, options) in enumerate(drafts)
+            for name, host, role, group, options in drafts
         ]  # fmt: skip
 
     def _command(
@@ -105,11 +113,11 @@ class _Builder:
 
     def _free_listens(
         self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], taken: Mapping[str, str]
-    ) -> dict[str, str]:
+    ) -> Listens:
         """The usual ports, or all of them moved up by as much as it takes to miss what other overlays have."""
         for offset in range(MAX_PORT_OFFSET):
             listens = self._listens(drafts, offset)
-            clash = next(((taken[listen], listen) for listen in listens.values() if listen in taken), None)
+            clash = next(((taken[one], one) for some in listens.values() for one in some if one in taken), None)
             if clash is None:
                 return listens
             if self.overlay.port:
@@ -118,18 +126,40 @@ class _Builder:
         message = f"{clash[1]} is already taken by {clash[0]}; give this overlay another 'port'"
         raise self.document.fail((*self.place, "port"), message)
 
-    def _listens(
-        self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], offset: int
-    ) -> dict[str, str]:
+    def _listens(self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], offset: int) -> Listens:
         """Peers of one overlay on the same host take ports one after another."""
         used: dict[str, int] = {}
         listens = {}
-        for name, host, role, _group, _options in drafts:
+        for name, host, role, group, _options in drafts:
             base = self.overlay.port or load(self.overlay.protocol, role).default_port
             port = base + offset + used.get(host, 0)
             used[host] = used.get(host, 0) + 1
-            listens[name] = f"{self.addresses[host]}:{port}"
+            both = load(self.overlay.protocol, role).both_families and group.command is None
+            addresses = self.addresses[host] if both else self.addresses[host][:1]
+            listens[name] = tuple(str(Address(address, port)) for address in addresses)
         return listens
+
+    def _refuse_unreachable(self, host: str, role: str, group: PeerGroup, place: tuple[str | int, ...]) -> None:
+        """Raises SpecError for a host without an address of a family that its peer could use."""
+        core, protocol = load(self.overlay.protocol, role), self.overlay.protocol
+        if family_of(self.addresses[host][0]) == "ipv4" or core.both_families:
+            return
+        if core.no_ipv6:
+            message = f"protocol {protocol} cannot be used over IPv6, and host {host!r} has no other: {core.no_ipv6}"
+            raise self.document.fail((*place, "on"), message)
+        if self.spec.network.addresses == "dual" and group.command is None:
+            message = (
+                f"peers of protocol {protocol} use one family, in a network of both IPv4, and host {host!r} has none; "
+                "choose other hosts, or 'addresses: ipv6'"
+            )
+            raise self.document.fail((*place, "on"), message)
+
+    def _founders(self, listens: Listens) -> set[str]:
+        """Those whom others are told of, in each family."""
+        found: set[str] = set()
+        for family in FAMILIES["dual"]:
+            found.update([name for name, some in listens.items() if _of(family, some)][: self.overlay.bootstraps])
+        return found
 
     def _source(self, role: str) -> str:
         """Where peers of this role get their bootstrap from; of "this or that" the first for which there is a peer."""
@@ -137,24 +167,24 @@ class _Builder:
         present = {group.role or self.roles[0] for group in self.overlay.peers}
         return first if not second or first.removeprefix("role:") in present else second
 
-    def _wave(self, role: str, index: int) -> int:
+    def _wave(self, role: str, founder: bool) -> int:
         """Those whom others need come first: roles that others look for, then the first member of a mesh."""
         needs = {self._source(other) for other in self.roles}
         if f"role:{role}" in needs:
             return 0
         if self._source(role) == "members":
-            return 0 if index < self.overlay.bootstraps else 1
+            return 0 if founder else 1
         return 1
 
     def _bootstraps(
-        self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], listens: Mapping[str, str], rng: Random
+        self, drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]], listens: Listens, rng: Random
     ) -> dict[str, list[str]]:
         known: dict[str, list[str]] = {name: [] for name, *_ in drafts}
         roles = {name: role for name, _host, role, *_ in drafts}
         mesh = [n for n, role in roles.items() if self._source(role) == "graph"]
         if mesh:
             for one, other in self._graph(len(mesh), rng):
-                known[mesh[other]].append(listens[mesh[one]])  # each edge is dialled by one end: no parallel streams
+                known[mesh[other]].append(listens[mesh[one]][0])  # each edge is dialled by one end: no parallel streams
         elif self.overlay.graph:
             message = f"protocol {self.overlay.protocol} finds its neighbours itself; it takes no graph"
             raise self.document.fail((*self.place, "graph"), message)
@@ -162,21 +192,23 @@ class _Builder:
             source = self._source(roles[name])
             if source == "members":
                 earlier = [other for other in list(known)[: max(index, 0)] if other != name]
-                known[name] = [listens[other] for other in earlier[: self.overlay.bootstraps]]
+                known[name] = _reached(listens[name], [listens[other] for other in earlier], self.overlay.bootstraps)
             elif source.startswith("role:"):
-                known[name] = [listens[other] for other, role in roles.items() if role == source[5:]]
+                others = [listens[other] for other, role in roles.items() if role == source[5:]]
+                known[name] = _reached(listens[name], others, len(others))
                 if not known[name]:
-                    message = f"role {roles[name]!r} needs at least one peer of role {source[5:]!r}"
+                    common = f", and {name} has no family of addresses in common with any" if others else ""
+                    message = f"role {roles[name]!r} needs at least one peer of role {source[5:]!r}{common}"
                     raise self.document.fail((*self.place, "peers"), message)
         return known
 
     def _told(
         self, role: str, options: dict[str, Any], drafts: Sequence[tuple[str, str, str, PeerGroup, dict[str, Any]]],
-        listens: Mapping[str, str],
+        listens: Listens,
     ) -> dict[str, Any]:  # fmt: skip
         """Its options, and in those that hold addresses of a role all of them, where the spec says nothing else."""
         told = {
-            option: ",".join(listens[name] for name, _host, other, *_ in drafts if other == wanted)
+            option: ",".join(one for name, _host, other, *_ in drafts if other == wanted for one in listens[name])
             for option, wanted in load(self.overlay.protocol, role).told_of.items()
         }
         return {**told, **options}
@@ -229,6 +261,17 @@ class _Builder:
         return resolved
 
 
+def _of(family: Family, listens: Sequence[str]) -> list[str]:
+    return [listen for listen in listens if family_of(listen) == family]
+
+
+def _reached(own: Sequence[str], others: Sequence[Sequence[str]], most: int) -> list[str]:
+    """In each family that a peer has, where the first of the others listen."""
+    return [
+        listen for one in own for listen in [there for some in others for there in _of(family_of(one), some)][:most]
+    ]
+
+
 def _typed(value: Any, option: Field[Any]) -> Any:
     kind = type(option.default) if option.default is not MISSING and option.default is not None else str
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -240,32 +283,3 @@ def _typed(value: Any, option: Field[Any]) -> Any:
 
 def _article(kind: type) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(kind, kind.__name__)
-
-
-def check_parameters(function: Any, given: Mapping[str, Any], document: Document, place: tuple[str | int, ...]) -> None:
-    """Raises SpecError for parameters that a generator does not have, or that it needs and does not get."""
-    known = {
-        name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    for name in given:
-        if name not in known:
-            message = f"{function.__name__} has no parameter {name!r}{did_you_mean(name, known)}"
-            raise document.fail((*place, name), message)
-    missing = [n for n, p in known.items() if p.default is inspect.Parameter.empty and n not in given]
-    if missing:
-        message = f"{function.__name__} needs {', '.join(missing)}; it takes {describe(function)}"
-        raise document.fail(place, message)
-
-
-def describe(function: Any) -> str:
-    """ "degree: int, seed: int = 1": the keyword parameters of a generator."""
-    hints = get_type_hints(function)
-    parts = []
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
-            hint = hints.get(name)
-            parts.append(f"{name}: {getattr(hint, '__name__', str(hint))}{default}")
-    return ", ".join(parts)

@@ -15,6 +15,7 @@ from harness.spec.command import PeerCommand, ProvidedFile
 from harness.spec.load import Document
 from harness.spec.model import Spec
 from harness.spec.wording import did_you_mean
+from peers.core import Address
 from peers.program_files import info_hash
 from peers.registry import PROGRAMS, load
 
@@ -48,15 +49,17 @@ class ProgramPlanner:
     ) -> None:  # fmt: skip
         self.spec, self.document, self.place = spec, document, place
         self.items = item_names(spec.items.count)
-        address, _, port = listen.rpartition(":")
+        address, port = Address.parse(listen)
         self.values = {
-            "name": name, "hostname": host, "address": listen, "host": address, "port": port, "seed": str(seed),
+            "name": name, "hostname": host, "address": listen, "host": address, "port": str(port), "seed": str(seed),
             "python": sys.executable, "here": str(document.path.resolve().parent),
         }  # fmt: skip
         self.values["bootstraps"] = ",".join(bootstrap)
         if bootstrap:
-            first, _, first_port = bootstrap[0].rpartition(":")
-            self.values |= {"bootstrap": bootstrap[0], "bootstrap_host": first, "bootstrap_port": first_port}
+            first = Address.parse(bootstrap[0])
+            self.values |= {
+                "bootstrap": bootstrap[0], "bootstrap_host": first.host, "bootstrap_port": str(first.port),
+            }  # fmt: skip
 
     def plan(self, command: PeerCommand) -> CommandPlan:
         text = self._text

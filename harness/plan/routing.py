@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from harness.faults import (
     Action,
@@ -140,11 +141,14 @@ class Rerouting:
         if moment > self._last_s:
             return ()
         now = changed if now is None else now
-        hosts = self.witnesses.hosts
-        pairs = [(one, other) for one in hosts for other in reversed(hosts) if one != other][:SEARCHED]
-        moved = [pair for pair in pairs if self._path(*pair, changed) != self._path(*pair, PLANNED)]
+        moved = [pair for pair in self._pairs() if self._path(*pair, changed) != self._path(*pair, PLANNED)]
         whole = [pair for pair in moved if self._whole(*pair, now, moment)]
         return tuple(self._check(*pair, now) for pair in whole[:CHECKS])
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        hosts = self.witnesses.hosts
+        pairs = ((one, other) for one in hosts for other in reversed(hosts) if self.witnesses.talk(one, other))
+        return list(islice(pairs, SEARCHED))
 
     def _steps(self, source: str, target: str, routes: SetRoutes) -> list[Step]:
         return path_around(self.nodes.routes, self._routes[routes.down], source, target) or []
@@ -163,8 +167,7 @@ class Rerouting:
         calm = not any(epoch.changed_s < moment <= epoch.from_s for moment, _, _ in self._states)
         if not epoch.cut or not calm or epoch.changed_s + latest_s > self._last_s:
             return []
-        hosts = self.witnesses.hosts
-        for one, other in [(one, other) for one in hosts for other in reversed(hosts) if one != other][:SEARCHED]:
+        for one, other in self._pairs():
             whole = (
                 self._whole(one, other, before, epoch.changed_s),
                 self._whole(one, other, epoch.routes, epoch.from_s),

@@ -35,7 +35,7 @@ def _nodes(plan: Plan) -> Iterable[str]:
         ports = ", ".join(f"{i.name} to {_other(plan, node.name, i.link)}" for i in node.interfaces[:6])
         more = f" and {len(node.interfaces) - 6} more" if len(node.interfaces) > 6 else ""
         labels = f" [{' '.join(node.labels)}]" if node.labels else ""
-        yield f"{node.name:12} {node.kind:7} {node.address or '-':15} {ports}{more}{labels}"
+        yield f"{node.name:12} {node.kind:7} {' '.join(node.addresses) or '-':15} {ports}{more}{labels}"
 
 
 def _other(plan: Plan, node: str, link: str) -> str:

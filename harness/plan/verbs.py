@@ -25,6 +25,7 @@ from harness.faults import (
 )
 from harness.plan.claims import Claims
 from harness.plan.effects import Effect, ended, some
+from harness.plan.families import Addresses, every
 from harness.plan.links import drawn, with_queue
 from harness.plan.model import PeerPlan
 from harness.plan.seeds import stream
@@ -44,7 +45,7 @@ class Verbs:
 
     def __init__(
         self, seed: int, document: Document, topology: Topology, peers: Sequence[PeerPlan], hosts: Universe,
-        universes: tuple[Universe, Universe], addresses: Mapping[str, str], witnesses: Witnesses, claims: Claims,
+        universes: tuple[Universe, Universe], addresses: Addresses, witnesses: Witnesses, claims: Claims,
     ) -> None:  # fmt: skip
         self.seed, self.document, self.topology, self.hosts = seed, document, topology, hosts
         self.addresses, self.witnesses, self.claims = addresses, witnesses, claims
@@ -159,8 +160,8 @@ class Verbs:
     def _divided(self, label: str, division: Division) -> Effect:
         effect = Effect(label, [])
         for number, cut in enumerate(division.dropped, 1):
-            sources, targets = ([self.addresses[host] for host in side] for side in cut)
-            effect.apply.append(Block(f"{self.name}-{number}", tuple(sources), tuple(targets)))
+            sources, targets = (every(self.addresses, side) for side in cut)
+            effect.apply.append(Block(f"{self.name}-{number}", sources, targets))
             effect.undo.append(Unblock(f"{self.name}-{number}"))
         for cuts, expect in ((division.dropped, "blocked"), (division.kept, "open")):
             for cut in cuts[:MAX_LINK_CHECKS] if len(cuts) > 2 * MAX_LINK_CHECKS else cuts:

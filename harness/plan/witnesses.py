@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from harness.faults import Action, Block, Check, Fault, Flood, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
+from harness.plan.families import Addresses, common
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
 from topologies.paths import Routes, path_around
@@ -22,9 +23,7 @@ Window = tuple[float, float | None]
 class Witnesses:
     """Finds pairs of hosts by the paths between them. Hosts in `unfit` (some fault takes them down) are left out."""
 
-    def __init__(
-        self, topology: Topology, routes: Routes, addresses: Mapping[str, str], unfit: Collection[str]
-    ) -> None:
+    def __init__(self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str]) -> None:
         self.topology, self.routes, self.addresses = topology, routes, addresses
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
@@ -41,7 +40,11 @@ class Witnesses:
         return self.routes.path(source, target)
 
     def _reaches(self, source: str, target: str) -> bool:
-        return source != target and self.routes.hop(source, target) is not None
+        return self.talk(source, target) and self.routes.hop(source, target) is not None
+
+    def talk(self, source: str, target: str) -> bool:
+        """Whether two different hosts have addresses of one family."""
+        return source != target and bool(common(self.addresses, source, target))
 
     def across(self, name: str) -> tuple[str, str] | None:
         """A pair whose packets cross the link in both directions, the first host on its a side; None without one."""
@@ -114,7 +117,8 @@ class Witnesses:
     def touched(self, source: str, target: str, action: Action) -> bool:
         """Whether the action changes what packets from source to target meet."""
         if isinstance(action, Block):
-            return self.addresses[source] in action.sources and self.addresses[target] in action.destinations
+            ends = (self.addresses[source], action.sources), (self.addresses[target], action.destinations)
+            return all(any(address in blocked for address in own) for own, blocked in ends)
         if isinstance(action, (SetLink, Shape)):
             direction = {True: "ab", False: "ba"}
             steps = self.routes.path(source, target)

@@ -53,7 +53,7 @@ def holders(data: Dataset) -> list[int]:
 
 def overlay_graph(plan: Plan, overlay: str) -> nx.Graph[str]:
     """Peers and the connections that they were told to make."""
-    by_address = {peer.listen: peer.name for peer in plan.peers if peer.overlay == overlay}
+    by_address = {listen: peer.name for peer in plan.peers if peer.overlay == overlay for listen in peer.listens}
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(by_address.values())
     for peer in plan.peers:

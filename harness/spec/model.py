@@ -17,6 +17,8 @@ from harness.spec.units import Bytes, Hertz, Milliseconds, Seconds
 
 # ---- the network ----
 
+IPV6_MIN_MTU = 1280
+
 
 class LinkClass(Direction):
     """How good the links of one class are: a preset, changes to both directions, changes to one."""
@@ -77,6 +79,22 @@ class Network(Strict):
     convergence: Seconds = Field(2.0, ge=0.5, description="how long after a change `recompute` has new routes")
     ospf: Ospf = Field(default_factory=lambda: Ospf.model_validate({}))
     circuits: Circuits | None = Field(None, description="compute what circuit switching would have carried")
+    addresses: Literal["ipv4", "ipv6", "dual"] = Field("ipv4", description="of hosts and routers")
+    ipv4_only: Selector = Field([], description="hosts without IPv6 in a network that has both")
+    ipv6_only: Selector = Field([], description="hosts without IPv4 in a network that has both")
+
+    @model_validator(mode="after")
+    def _families(self) -> Network:
+        if self.addresses != "dual" and (self.ipv4_only or self.ipv6_only):
+            raise ValueError("'ipv4_only' and 'ipv6_only' are for networks that have both: 'addresses: dual'")
+        if self.addresses != "ipv4" and self.mtu < IPV6_MIN_MTU:
+            raise ValueError(f"IPv6 needs an 'mtu' of at least {IPV6_MIN_MTU} bytes (RFC 8200, section 5)")
+        if self.addresses != "ipv4" and self.routing == "ospf":
+            raise ValueError(
+                "'routing: ospf' runs OSPF version 2, which knows IPv4 alone (version 3 is RFC 5340); "
+                "use 'recompute' where there is IPv6"
+            )
+        return self
 
 
 # ---- the peers ----

@@ -53,6 +53,7 @@ class Member(Core):
     Options: ClassVar[type[Options]] = DhtOptions
     transports = frozenset({"udp"})
     default_port = 6881
+    both_families = True
     bootstrap_from = "members"
 
     options: DhtOptions

@@ -51,6 +51,7 @@ class Servent(HostsCore):
     role: ClassVar[str] = "servent"
     Options: ClassVar[type[Options]] = Options
     default_port: ClassVar[int] = 6346  # registered for gnutella-svc
+    no_ipv6 = "pongs and query hits of Gnutella 0.4 have four bytes for an address"
     verbs: ClassVar[frozenset[str]] = frozenset({"publish", "lookup", "download", "dump"})
 
     def __init__(self, setting: Setting, options: Any = None) -> None:

@@ -75,6 +75,7 @@ class Index(Core):
     Options: ClassVar[type[Options]] = IndexOptions
     transports = frozenset({"tcp"})
     default_port = 8888
+    no_ipv6 = "the messages of OpenNap have a 32-bit number for an address"
     verbs = frozenset({"dump"})
     bootstrap_from = "role:index"
     member = False

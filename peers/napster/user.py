@@ -40,6 +40,7 @@ class User(Core):
     Options: ClassVar[type[Options]] = UserOptions
     transports = frozenset({"tcp"})
     default_port = 6699
+    no_ipv6 = "the messages of OpenNap have a 32-bit number for an address"
     verbs = frozenset({"publish", "lookup", "download", "dump"})
     bootstrap_from = "role:index"
 

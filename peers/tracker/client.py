@@ -70,6 +70,7 @@ class Client(Core):
     Options: ClassVar[type[Options]] = ClientOptions
     transports = frozenset({"udp"})
     default_port = 6881
+    both_families = True
     verbs = frozenset({"publish", "lookup", "dump", "stop"})
     bootstrap_from = "role:tracker"
 

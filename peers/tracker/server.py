@@ -61,6 +61,7 @@ class Tracker(Core):
     Options: ClassVar[type[Options]] = TrackerOptions
     transports = frozenset({"udp", "tcp"})
     default_port = 6969
+    both_families = True
     verbs = frozenset({"dump"})
 
     options: TrackerOptions

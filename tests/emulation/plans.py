@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.faults import Fault
+from harness.plan.addressing import FAMILIES
 from harness.plan.model import NetworkPlan, PeerPlan, Plan
 from harness.plan.nodes import NodePlanner, link_plans
 from topologies.model import HOST, PERFECT, ROUTER, SWITCH, Impairment, Link, Node, Topology
@@ -22,9 +23,10 @@ def plan_of(
 ) -> Plan:
     """A plan without a timeline."""
     topology = Topology(tuple(nodes), tuple(links))
+    planner = NodePlanner(topology, Routes(topology), FAMILIES[network.get("addresses", "ipv4")])
     return Plan(
         name="test", seed=7, duration_s=1.0, network=NetworkPlan(**network),
-        nodes=NodePlanner(topology, Routes(topology)).plan(), links=link_plans(topology), peers=tuple(peers),
+        nodes=planner.plan(), links=link_plans(topology), peers=tuple(peers),
         items=(), timeline=(), faults=tuple(faults), probes=(), capture=None,
     )  # fmt: skip
 

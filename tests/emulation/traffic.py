@@ -15,6 +15,7 @@ from harness.emulation.engine import MininetEngine
 from harness.emulation.namespaces import Namespaces
 from harness.emulation.prober import SO_TIMESTAMPNS, arrival_ns
 from harness.engine import Notice
+from harness.faults import Family
 from harness.plan.model import Plan
 from harness.records import RunDir
 
@@ -113,10 +114,13 @@ def notices_until(engine: MininetEngine, done: Callable[[list[Notice]], bool], t
     return found
 
 
-def crosses(engine: MininetEngine, source: str, target: str, tries: int = 3, patience_s: float = 0.3) -> bool:
+def crosses(
+    engine: MininetEngine, source: str, target: str, tries: int = 3, patience_s: float = 0.3,
+    family: Family | None = None,
+) -> bool:  # fmt: skip
     """Whether a probe arrives."""
     for token in range(tries):
-        engine.probe(source, target, token)
+        engine.probe(source, target, token, family)
         end = engine.now() + patience_s
         while engine.now() < end:
             if engine.wait(end):

@@ -93,7 +93,7 @@ def test_link_down_and_up(network):
 
 
 def test_block_is_one_way(network):
-    one, other = network.address_of["h1"], network.address_of["h2"]
+    (one,), (other,) = network.addresses_of["h1"], network.addresses_of["h2"]
     network.apply(Block("f1-1", (one,), (other,)))
     assert arrivals(network) == [None]
     assert arrivals(network, source="h2", target="h1") != [None]

@@ -10,7 +10,6 @@ from harness.emulation.shaping.nfqueue import NfqueueShaper
 from harness.errors import EmulationError, EnvironmentUnfit
 from topologies.model import PERFECT
 
-BACKENDS: dict[str, type[NetemShaper] | type[NfqueueShaper]] = {"netem": NetemShaper, "nfqueue": NfqueueShaper}
 _LOOPBACK = 1
 
 
@@ -24,8 +23,8 @@ def has_netem(channel: Channel) -> bool:
     return True
 
 
-def choose(asked: str, namespaces: Namespaces, place: str, seed: int, mtu: int) -> Shaper:
-    """`asked` is "auto" or a backend's name. Raises EnvironmentUnfit."""
+def choose(asked: str, namespaces: Namespaces, place: str, seed: int, mtu: int, ipv6: bool = False) -> Shaper:
+    """`asked` is "auto" or a backend's name; `ipv6`: there will be such packets. Raises EnvironmentUnfit."""
     netem = has_netem(namespaces[place].channel)
     if asked == "netem" and not netem:
         raise EnvironmentUnfit(
@@ -33,5 +32,6 @@ def choose(asked: str, namespaces: Namespaces, place: str, seed: int, mtu: int) 
             "(linux-modules-extra on Ubuntu), leave `shaping` at auto, or use --clock virtual"
         )
     name = asked if asked != "auto" else ("netem" if netem else "nfqueue")
-    shaper: Shaper = BACKENDS[name](namespaces, seed, mtu)
-    return shaper
+    if name == "netem":
+        return NetemShaper(namespaces, seed, mtu)
+    return NfqueueShaper(namespaces, seed, mtu, ipv6)

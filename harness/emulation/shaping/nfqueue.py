@@ -34,8 +34,8 @@ class NfqueueShaper:
 
     name = "nfqueue"
 
-    def __init__(self, namespaces: Namespaces, seed: int, mtu: int) -> None:
-        self.namespaces, self.seed = namespaces, seed
+    def __init__(self, namespaces: Namespaces, seed: int, mtu: int, ipv6: bool = False) -> None:
+        self.namespaces, self.seed, self.ipv6 = namespaces, seed, ipv6
         self.buckets = Buckets(namespaces[PLACE].channel, mtu)
         self.facts: dict[str, Any] = {"shaping": self.name}
         self._asked: dict[Way, Impairment] = {}
@@ -90,9 +90,13 @@ class NfqueueShaper:
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Have iptables send all IPv4 packets of the wires' bridges (those that show them to it) to the queues."""
+        """Have iptables send all IP packets of the wires' bridges (those that show them to it) to the queues.
+
+        With IPv6 its neighbour discovery is among them: it waits as everything does.
+        """
         with self.namespaces.inside(PLACE):
-            fill_queues()
+            for program in ("iptables", "ip6tables") if self.ipv6 else ("iptables",):
+                fill_queues(program)
 
     # ---- orders ----
 
@@ -183,14 +187,15 @@ def _refuse(way: Way, impairment: Impairment) -> None:
         )
 
 
-def fill_queues() -> None:
+def fill_queues(program: str = "iptables") -> None:
     """Have iptables send the present namespace's packets to the queues. Raises EnvironmentUnfit."""
-    rule = ["iptables", "-t", "raw", "-A", "PREROUTING", "-j", "NFQUEUE", "--queue-balance", f"0:{QUEUES - 1}"]
+    rule = [program, "-t", "raw", "-A", "PREROUTING", "-j", "NFQUEUE", "--queue-balance", f"0:{QUEUES - 1}"]
     without = "without netem in the kernel, links are shaped by NFQUEUE"
     try:
         done = subprocess.run(rule, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise EnvironmentUnfit(f"{without}, which needs the program iptables; install the package iptables") from error
+        needs = f"which needs the program {program}; install the package iptables"
+        raise EnvironmentUnfit(f"{without}, {needs}") from error
     if done.returncode:
         problem = done.stderr.strip()
         raise EnvironmentUnfit(f"{without}, which this kernel does not have either ({problem}); use --clock virtual")
