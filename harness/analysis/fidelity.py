@@ -50,14 +50,19 @@ def delay(data: Dataset) -> Iterator[Check]:
         grades = [_delay_level(row, phase) for row in rows(paths)]
         worst = paths.iloc[paths["error_ms"].abs().argmax()]
         wrong = [grade for grade in grades if grade != VALID]
+        where = f"{worst['source']} to {worst['target']}{_over(worst['family'])}"
         text = (
             f"one-way delay {phase} the run: {len(paths)} paths, median error "
             f"{paths['error_ms'].abs().median():.2f} ms, "
-            f"largest {worst['error_ms']:+.2f} ms ({worst['source']} to {worst['target']}: planned "
+            f"largest {worst['error_ms']:+.2f} ms ({where}: planned "
             f"{worst['planned_delay_ms']:.2f} ms, measured {worst['median_ms']:.2f} ms)"
         )
         text += f"; {len(wrong)} of {len(paths)} paths beyond the tolerance" if wrong else ""
         yield Check(f"delay_{phase}", max(grades, key=LEVELS.index), text)
+
+
+def _over(family: str) -> str:
+    return {"ipv4": " over IPv4", "ipv6": " over IPv6"}.get(family, "")
 
 
 def _delay_level(path: dict[str, Any], phase: str) -> str:

@@ -22,12 +22,14 @@ def probes(source: Source) -> pd.DataFrame:
 
     Columns: phase (before: idle network; during: while the run goes on; fault: a fault's proof), source, target,
     sent_s, delay_ms (one way, NaN = lost), planned_delay_ms, planned_loss_pct (NaN for pairs outside the plan's list),
-    fair (no fault changed the path, and the run went on long enough to see it arrive: the planned figures hold).
+    fair (no fault changed the path, and the run went on long enough to see it arrive: the planned figures hold),
+    family ("ipv4" or "ipv6" where hosts have both, else "").
     """
-    pairs = {(pair.source, pair.target): pair for pair in source.plan.probes}
+    pairs = {(pair.source, pair.target, pair.family): pair for pair in source.plan.probes}
     rows = []
     for probe in source.probes:
-        pair = pairs.get((probe["source"], probe["target"]))
+        family = probe.get("family")
+        pair = pairs.get((probe["source"], probe["target"], family))
         sent_s, received_ns = source.seconds(probe["sent_ns"]), probe["received_ns"]
         delay_ms = math.nan if received_ns is None else (received_ns - probe["sent_ns"]) / 1e6
         fair = probe["phase"] == "before" or (
@@ -35,9 +37,19 @@ def probes(source: Source) -> pd.DataFrame:
         )
         rows.append((
             probe["phase"], probe["source"], probe["target"], sent_s, delay_ms,
-            pair.delay_ms if pair else math.nan, pair.loss_pct if pair else math.nan, fair,
+            pair.delay_ms if pair else math.nan, pair.loss_pct if pair else math.nan, fair, family or "",
         ))  # fmt: skip
-    columns = ["phase", "source", "target", "sent_s", "delay_ms", "planned_delay_ms", "planned_loss_pct", "fair"]
+    columns = [
+        "phase",
+        "source",
+        "target",
+        "sent_s",
+        "delay_ms",
+        "planned_delay_ms",
+        "planned_loss_pct",
+        "fair",
+        "family",
+    ]
     return pd.DataFrame(rows, columns=columns).astype({"fair": bool})
 
 
@@ -48,22 +60,22 @@ def _within(moment: float, windows: Sequence[tuple[float, float | None]]) -> boo
 def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFrame:
     """One row for each pair that was measured, and phase (before, during); only fair probes count.
 
-    Columns: phase, source, target, classes (space-separated), planned_delay_ms, planned_jitter_ms, sending_ms (what
-    the rates on the path add for a small frame), median_ms, p90_ms, error_ms (median - planned), chance_ms (what
+    Columns: phase, source, target, family, classes (space-separated), planned_delay_ms, planned_jitter_ms, sending_ms
+    (what the rates on the path add for a small frame), median_ms, p90_ms, error_ms (median - planned), chance_ms (what
     jitter may make of the median of so few: 3 standard errors), sent, lost, planned_loss_pct, burst (mean run of
     losses, by the plan).
     """
     rows = []
     for phase in ("before", "during"):
         chosen = table[(table["phase"] == phase) & table["fair"]]
-        groups = dict(list(chosen.groupby(["source", "target"])))
+        groups = dict(list(chosen.groupby(["source", "target", "family"])))
         for pair in source.plan.probes:
-            group = groups.get((pair.source, pair.target))
+            group = groups.get((pair.source, pair.target, pair.family or ""))
             if group is not None:
                 rows.append({"phase": phase, **_path(pair, group["delay_ms"], underlay)})
     columns = [
-        "phase", "source", "target", "classes", "planned_delay_ms", "planned_jitter_ms", "sending_ms", "median_ms",
-        "p90_ms", "error_ms", "chance_ms", "sent", "lost", "planned_loss_pct", "burst",
+        "phase", "source", "target", "family", "classes", "planned_delay_ms", "planned_jitter_ms", "sending_ms",
+        "median_ms", "p90_ms", "error_ms", "chance_ms", "sent", "lost", "planned_loss_pct", "burst",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -71,7 +83,7 @@ def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFra
 def _path(pair: ProbePair, delays: pd.Series[float], underlay: Underlay) -> dict[str, object]:
     median_ms = float(delays.median())
     return {
-        "source": pair.source, "target": pair.target, "classes": " ".join(pair.classes),
+        "source": pair.source, "target": pair.target, "family": pair.family or "", "classes": " ".join(pair.classes),
         "planned_delay_ms": pair.delay_ms, "planned_jitter_ms": pair.jitter_ms,
         "sending_ms": underlay.sending_ms(pair.source, pair.target, PROBE_BYTES),
         "median_ms": median_ms, "p90_ms": float(delays.quantile(0.9)), "error_ms": median_ms - pair.delay_ms,

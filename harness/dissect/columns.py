@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.dissect.datagrams import DATAGRAMS
 from harness.dissect.frames import Frames
-from harness.dissect.headers import FIN, RST, SYN, TCP, TRANSPORTS, UDP, Headers, Ints, dotted
+from harness.dissect.headers import FIN, RST, SYN, TCP, TRANSPORTS, UDP, Headers, Ints, texts
 from harness.dissect.listeners import NOBODY, Listeners
 from harness.dissect.messages import STREAMS, Messages
 from harness.dissect.streams import Stream
@@ -139,8 +139,8 @@ def packets(
         "t_s": t_s,
         "place": np.array([*places, ""], dtype=object)[frames.interface],
         "direction": _directions(frames),
-        "src": dotted(headers.src),
-        "dst": dotted(headers.dst),
+        "src": texts(headers.src, headers.six),
+        "dst": texts(headers.dst, headers.six),
         "sport": headers.sport.astype(np.int32),
         "dport": headers.dport.astype(np.int32),
         "transport": np.array(TRANSPORTS, dtype=object)[headers.transport],

@@ -1,13 +1,13 @@
 """Table `flights`: the same packet seen at its sender and at its receiver, hence one-way delay and loss.
 
 A packet is known by its addresses, ports, length, IP identification and, for TCP, sequence number and flags. Linux
-leaves the identification 0 where a datagram must not be fragmented, so that UDP and ICMP need their content as well.
+leaves the identification 0 where a datagram must not be fragmented, so that UDP and ICMP need their content as well,
+and IPv6 has none: there TCP is known by its whole segment, whose header has the moment of sending (RFC 7323).
 Equal packets (a request sent again) are told apart by time.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.dissect.frames import Frames
-from harness.dissect.headers import ICMP, TCP, UDP, Headers, Ints
+from harness.dissect.headers import ICMP, SIX, TCP, UDP, Headers, Ints
 from harness.pcapng import INBOUND, OUTBOUND
 from harness.plan.model import Plan
 
@@ -29,14 +29,17 @@ MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, made od
 class Hosts:
     """The hosts of a plan by address."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, headers: Headers) -> None:
         by_address = {
-            int(ipaddress.IPv4Address(text.partition("/")[0])): node.name
+            headers.number(text.partition("/")[0]): node.name
             for node in plan.nodes
             if node.kind == "host"
-            for text in (node.address, *(address for interface in node.interfaces for address in interface.addresses))
-            if text and ":" not in text
+            for text in (
+                *node.addresses,
+                *(address for interface in node.interfaces for address in interface.addresses),
+            )
         }
+        by_address.pop(-1, None)
         self.names = sorted(set(by_address.values()))
         self._addresses = np.array(sorted(by_address), np.int64)
         self._numbers = np.array([self.names.index(by_address[a]) for a in sorted(by_address)], np.int64)
@@ -59,7 +62,7 @@ def flights(
     made a duplicate), those of `more` (values by frame), bytes, frame (row of `packets` at the sender).
     A packet sent just before the end and not seen again has no row: nobody knows what became of it.
     """
-    hosts = Hosts(plan)
+    hosts = Hosts(plan, headers)
     src, dst = hosts.at(headers.src), hosts.at(headers.dst)
     sent, received = _ends(frames, places, headers, hosts, src, dst)
     keys = _keys(frames, headers, np.concatenate([sent, received]))
@@ -98,10 +101,11 @@ def _ends(
 
 def _keys(frames: Frames, headers: Headers, rows: Ints) -> npt.NDArray[np.uint64]:
     """64 bits that tell packets apart: by chance two of a million are alike once in 40 million captures."""
-    by_content = np.flatnonzero(headers.transport[rows] != TCP)
+    six, tcp = headers.src[rows] >= SIX, headers.transport[rows] == TCP
+    by_content = np.flatnonzero(six | ~tcp)
     content = np.zeros(len(rows), np.int64)
     data = frames.data.data
-    start = np.where(headers.payload[rows] > 0, headers.payload[rows], headers.segment[rows])[by_content]
+    start = np.where((headers.payload[rows] > 0) & ~tcp, headers.payload[rows], headers.segment[rows])[by_content]
     content[by_content] = [
         crc32(data[a:b]) for a, b in zip(start.tolist(), headers.end[rows][by_content].tolist(), strict=True)
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.dissect.headers import Headers
 from harness.plan.model import PeerPlan, Plan
 
 Ints = npt.NDArray[np.int64]
@@ -23,13 +23,14 @@ class Listeners:
     peers: tuple[PeerPlan, ...]
 
     @classmethod
-    def of(cls, plan: Plan) -> Listeners:
+    def of(cls, plan: Plan, headers: Headers) -> Listeners:
         by_key = {}
         for number, peer in enumerate(plan.peers):
-            host, _, port = peer.listen.rpartition(":")
-            address = ipaddress.ip_address(host.strip("[]"))
-            if address.version == 4:
-                by_key[int(address) << 16 | int(port)] = number
+            for listen in peer.listens:
+                host, _, port = listen.rpartition(":")
+                address = headers.number(host.strip("[]"))
+                if address >= 0:
+                    by_key[address << 16 | int(port)] = number
         keys = sorted(by_key)
         return cls(np.array(keys, np.int64), np.array([by_key[key] for key in keys], np.int64), plan.peers)
 

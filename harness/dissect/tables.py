@@ -42,7 +42,7 @@ def read(path: Path, plan: Plan, t0_ns: int, probe_port: int = PROBE_PORT) -> Ta
     if len(frames):
         t_s, end_s = run_seconds(frames.time_ns, capture.comments, t0_ns, path)
     headers = decode(frames)
-    owners = columns.owners(headers, Listeners.of(plan))
+    owners = columns.owners(headers, Listeners.of(plan, headers))
     protocol = owners.named([peer.protocol for peer in plan.peers])
     ours = (headers.transport == UDP) & ((headers.sport == probe_port) | (headers.dport == probe_port))
     protocol[ours & (owners.peer < 0)] = "probe"

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP
-from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from harness import pcapng
 from harness.dissect import frames, headers
-from harness.dissect.headers import TRANSPORTS, Headers, dotted
+from harness.dissect.headers import TRANSPORTS, Headers, texts
 
 MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
 
@@ -97,7 +96,7 @@ def test_other_transports(tmp_path: Path) -> None:
         [
             Ether(**MACS) / ARP(psrc="10.0.0.1", pdst="10.0.0.9"),
             Ether(**MACS) / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(),
-            Ether(**MACS) / IPv6() / UDP(),
+            Ether(**MACS, type=0x88CC) / b"LLDP",
             Ether(**MACS) / Dot1Q(vlan=1) / IP() / UDP(),
             Ether(**MACS) / IP(src="10.0.0.1", dst="10.0.0.2", proto=89) / b"ospf",
             b"short",
@@ -105,8 +104,8 @@ def test_other_transports(tmp_path: Path) -> None:
         ],
     )
     assert [TRANSPORTS[code] for code in h.transport] == ["arp", "icmp", "other", "other", "other", "other", "other"]
-    assert dotted(h.src).tolist() == ["10.0.0.1", "10.0.0.1", "", "", "10.0.0.1", "", ""]
-    assert dotted(h.dst).tolist()[0] == "10.0.0.9"
+    assert texts(h.src).tolist() == ["10.0.0.1", "10.0.0.1", "", "", "10.0.0.1", "", ""]
+    assert texts(h.dst).tolist()[0] == "10.0.0.9"
 
 
 def test_nonsense_lengths(tmp_path: Path) -> None:
@@ -123,4 +122,4 @@ def test_nonsense_lengths(tmp_path: Path) -> None:
 def test_no_frames_at_all(tmp_path: Path) -> None:
     h = decoded(tmp_path, [])
     assert len(h.src) == 0
-    assert dotted(h.src).tolist() == []
+    assert texts(h.src).tolist() == []

@@ -31,8 +31,18 @@ def ipv4(src: str, dst: str, protocol: int, payload: bytes, ip_id: int = 0, opti
     return ethernet(header + options + payload)
 
 
+def ipv6(src: str, dst: str, following: int, payload: bytes, extensions: bytes = b"") -> bytes:
+    header = struct.pack(">IHBB", 6 << 28, len(extensions) + len(payload), following, 64)
+    ends = ipaddress.IPv6Address(src).packed + ipaddress.IPv6Address(dst).packed
+    return ethernet(header + ends + extensions + payload, 0x86DD)
+
+
+def ip(src: str, dst: str, protocol: int, payload: bytes, ip_id: int = 0) -> bytes:
+    return ipv6(src, dst, protocol, payload) if ":" in src else ipv4(src, dst, protocol, payload, ip_id)
+
+
 def udp(src: str, sport: int, dst: str, dport: int, payload: bytes, ip_id: int = 0) -> bytes:
-    return ipv4(src, dst, 17, struct.pack(">HHHH", sport, dport, 8 + len(payload), 0) + payload, ip_id)
+    return ip(src, dst, 17, struct.pack(">HHHH", sport, dport, 8 + len(payload), 0) + payload, ip_id)
 
 
 def tcp(
@@ -41,7 +51,7 @@ def tcp(
 ) -> bytes:  # fmt: skip
     offset = (5 + len(options) // 4) << 4
     header = struct.pack(">HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, 0, offset, flags, 65535, 0, 0)
-    return ipv4(src, dst, 6, header + options + payload, ip_id)
+    return ip(src, dst, 6, header + options + payload, ip_id)
 
 
 class CaptureFile:
