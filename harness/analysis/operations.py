@@ -73,8 +73,8 @@ def publications(source: Source) -> Publications:
     for event in source.events.named("op_start"):
         peer = source.plan.peer.get(event["peer"])
         if peer is not None and event.get("verb") in ("publish", "download"):
-            offer = (source.seconds(event["t_ns"]), peer.listen)
-            published.setdefault((peer.overlay, str(event.get("item"))), []).append(offer)
+            offers = [(source.seconds(event["t_ns"]), listen) for listen in peer.listens]
+            published.setdefault((peer.overlay, str(event.get("item"))), []).extend(offers)
     return published
 
 

@@ -17,23 +17,24 @@ Reading = tuple[str, str]
 Datagram = Callable[[bytes, int, "bool | None"], Reading]
 MALFORMED: Reading = ("malformed", "")
 
-# ---- KRPC (BEP 5) ----
+# ---- KRPC (BEP 5, BEP 32) ----
 
 METHODS = frozenset({"ping", "find_node", "get_peers", "announce_peer"})
 # The shapes of nearly all messages, whole and with their strings' lengths, so that no byte within a string can pass for
 # structure: queries of a node and answers that carry an id, perhaps a token, and nodes. All else takes the long way.
 _QUERY = re.compile(
-    rb"d1:ad2:id20:.{20}(?:6:target20:.{20}|9:info_hash20:.{20})?e1:q"
+    rb"d1:ad2:id20:.{20}(?:6:target20:.{20}|9:info_hash20:.{20})?(?:4:wantl(?:2:n[46])*e)?e1:q"
     rb"(?:4:(ping)|9:(find_node|get_peers))1:t(?:1:(.)|2:(..)|4:(....))(?:1:v4:.{4})?1:y1:qe",
     re.DOTALL,
 )
 _ANSWER = re.compile(
-    rb"d(?:2:ip6:.{6})?1:rd2:id20:.{20}(?:5:nodes(?:26:.{26}|52:.{52}|78:.{78}|104:.{104}|130:.{130}|156:.{156}|182:.{182}|208:.{208}))?"
-    rb"(?:5:token(?:4:.{4}|8:.{8}|20:.{20}))?(?:6:valuesl(?:6:.{6})*e)?e"
+    rb"d(?:2:ip(?:6:.{6}|18:.{18}))?1:rd2:id20:.{20}(?:5:nodes(?:26:.{26}|52:.{52}|78:.{78}|104:.{104}|130:.{130}|156:.{156}|182:.{182}|208:.{208}))?"
+    rb"(?:6:nodes6(?:38:.{38}|76:.{76}|114:.{114}|152:.{152}|190:.{190}|228:.{228}|266:.{266}|304:.{304}))?"
+    rb"(?:5:token(?:4:.{4}|8:.{8}|20:.{20}))?(?:6:valuesl(?:6:.{6}|18:.{18})*e)?e"
     rb"1:t(?:1:(.)|2:(..)|4:(....))(?:1:v4:.{4})?1:y1:re",
     re.DOTALL,
 )
-_CUT_ANSWER = re.compile(rb"d(?:2:ip6:.{6})?1:rd2:id20:", re.DOTALL)
+_CUT_ANSWER = re.compile(rb"d(?:2:ip(?:6:.{6}|18:.{18}))?1:rd2:id20:", re.DOTALL)
 
 
 def krpc(data: bytes, length: int, _to_server: bool | None) -> Reading:

@@ -29,9 +29,6 @@ class Announcer(Client):
 class SwarmNode(Node):
     """A DHT node that finds peers by info_hash, and announces the one around it."""
 
-    def state(self) -> dict[str, Any]:
-        return self._state()
-
     def on_command(self, op: str, verb: str, args: dict[str, Any]) -> None:
         """`ping {address}`, or `get_peers {info_hash, announce, done}`: to be announced needs no command of its own,
         because the tokens for it come with the search."""

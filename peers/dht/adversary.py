@@ -42,6 +42,7 @@ class Adversary(Member):
     role: ClassVar[str] = "adversary"
     Options: ClassVar[type[Options]] = AdversaryOptions
     verbs: ClassVar[frozenset[str]] = frozenset({"dump"})
+    both_families = False
     told_of: ClassVar[Mapping[str, str]] = {"colluders": "adversary"}
 
     options: AdversaryOptions

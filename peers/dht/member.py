@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from peers.core import Address, Core, Options, Setting
 from peers.dht.binding import bound_id, fits
@@ -22,6 +22,7 @@ from peers.wire.krpc import (
     METHOD_UNKNOWN,
     PROTOCOL_ERROR,
     SERVER_ERROR,
+    WANTS,
     AnnouncePeer,
     BadQuery,
     Error,
@@ -38,11 +39,13 @@ from peers.wire.krpc import (
 )
 
 MAX_VALUES = 50  # providers in one answer: 50 x 8 bytes and 8 nodes stay within one frame of 1,500 bytes
+MAX_VALUES6 = 40  # 40 x 21 bytes and 8 nodes within 1,280, which every way takes (BEP 32 fears larger ones)
 MAX_CHECKS = 64  # pings under way to nodes that want a place in the table
 MAX_BOOTSTRAP = 8  # addresses asked at once
 JOIN_RETRY_S, JOIN_RETRY_MAX_S = 1.0, 8.0  # doubling from one to the other while nobody answers
 EXPIRY_SWEEP_S = 60.0
 SETTLE_S = 1.0  # doubling
+NAMED = "named"
 
 
 class Member(Core):
@@ -63,6 +66,8 @@ class Member(Core):
         o = self.options
         self.id = int(o.node_id, 16) if o.node_id else self.draw_id()
         self.info = NodeInfo(self.id, self.address)
+        self.sister: Member | None = None  # the same node in the DHT of the other family
+        self.named: tuple[NodeInfo, ...] = ()  # by the sister, a moment ago
         self.table = RoutingTable(self.id, o.k, o.good_s, o.backoff_s, self._on_edge)
         self.rpcs = Rpcs(self, o.rpc_timeout_s, o.retries)
         self.storage = Storage(o.peer_ttl_s)
@@ -118,9 +123,15 @@ class Member(Core):
             self._settle()
         elif name == "refresh":
             self._refresh()
+        elif name == NAMED:
+            self._try_out()
         elif name == "expiry":
             self.storage.expire(self.now)
             self.set_timer("expiry", EXPIRY_SWEEP_S)
+
+    def state(self) -> dict[str, Any]:
+        """What `dump` tells."""
+        return {"id": f"{self.id:040x}"}
 
     # ---- for operations ----
 
@@ -152,7 +163,7 @@ class Member(Core):
         if isinstance(query, Unknown):
             self._reply(source, transaction, Error(METHOD_UNKNOWN, f"unknown method {query.method}"))
             return
-        self._reply(source, transaction, self._answer(query, source))
+        self._reply(source, transaction, self._by_family(self._answer(query, source), query))
         if self._allowed(NodeInfo(query.sender, source)):
             self._check(self.table.asked(NodeInfo(query.sender, source), self.now))
 
@@ -167,6 +178,19 @@ class Member(Core):
             return self._store(query, source)
         return Response(self.id)
 
+    def _by_family(self, message: Message, query: Query) -> Message:
+        """Nodes go under the name of their family; those of the other are added where they are wanted (BEP 32)."""
+        if not isinstance(message, Response) or not isinstance(query, (FindNode, GetPeers)):
+            return message
+        named = {self.address.ipv6: message.nodes}
+        if query.want:
+            other = self.sister._closest(query) if self.sister is not None else ()
+            named = {
+                six: message.nodes if six == self.address.ipv6 else other
+                for six in (wish == WANTS[1] for wish in query.want)
+            }
+        return message._replace(nodes=named.get(False), nodes6=named.get(True))
+
     def _store(self, query: AnnouncePeer, source: Address) -> Message:
         if not self._tokens.valid(query.token, source.host, self.now):
             return Error(PROTOCOL_ERROR, "bad token")
@@ -180,7 +204,8 @@ class Member(Core):
         return tuple([node for node in nodes if node.id != query.sender][: self.options.k])
 
     def _sample(self, providers: list[Address]) -> tuple[Address, ...]:
-        return tuple(self.rng.sample(providers, MAX_VALUES) if len(providers) > MAX_VALUES else providers)
+        most = MAX_VALUES6 if self.address.ipv6 else MAX_VALUES
+        return tuple(self.rng.sample(providers, most) if len(providers) > most else providers)
 
     def _reply(self, to: Address, transaction: bytes, message: Message) -> None:
         data = encode_message(transaction, message)
@@ -201,6 +226,7 @@ class Member(Core):
             return
         if self._allowed(NodeInfo(message.sender, source)):
             self._check(self.table.answered(NodeInfo(message.sender, source), self.now))
+        message = self._of_our_family(message)
         if rpc.node_id is None or rpc.node_id == message.sender:
             if self.options.bound_ids and message.nodes:
                 message = message._replace(nodes=tuple(filter(fits, message.nodes)))
@@ -208,6 +234,22 @@ class Member(Core):
         else:
             self._check(self.table.vanished(rpc.node_id))
             rpc.done(None)
+
+    def _of_our_family(self, message: Response) -> Response:
+        """With `nodes` and `values` of the DHT that the answer came from; other nodes are for the sister."""
+        six = self.address.ipv6
+        nodes, others = (message.nodes6, message.nodes) if six else (message.nodes, message.nodes6)
+        if others and self.sister is not None:
+            self.sister.named = others
+        values = tuple([each for each in message.values if each.ipv6 == six]) if message.values else message.values
+        return message._replace(nodes=nodes, nodes6=None, values=values)
+
+    def _try_out(self) -> None:
+        """Nodes that were named in the other DHT are asked whether they are there."""
+        named, self.named = self.named, ()
+        for node in named:
+            if node.id != self.id and self._allowed(node) and self.table.get(node.id) is None:
+                self._check(node)
 
     def _allowed(self, node: NodeInfo) -> bool:
         """Whether we deal with a node of this id at this address at all; bootstrap nodes are asked whatever theirs."""
@@ -234,12 +276,14 @@ class Member(Core):
     # ---- joining and staying ----
 
     def _bootstrap_addresses(self) -> list[Address]:
-        return [address for address in dict.fromkeys(self.bootstrap) if address != self.address][:MAX_BOOTSTRAP]
+        known = [each for each in dict.fromkeys(self.bootstrap) if each.ipv6 == self.address.ipv6]
+        return [address for address in known if address != self.address][:MAX_BOOTSTRAP]
 
     def _bootstrap(self) -> None:
         """Ask the addresses we were born with for our own id, again and again until somebody answers."""
         for address in self._bootstrap_addresses():
-            self.rpcs.ask(address, None, FindNode(self.id, self.id), self._on_bootstrap_answer)
+            want = WANTS if self.sister is not None else ()
+            self.rpcs.ask(address, None, FindNode(self.id, self.id, want), self._on_bootstrap_answer)
         self.set_timer("join", self._join_retry_s)
         self._join_retry_s = min(2 * self._join_retry_s, JOIN_RETRY_MAX_S)
 

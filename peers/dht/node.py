@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from peers.core import Address, Setting
+from peers.core import Address, Effect, Input, Setting
+from peers.dht.families import Pair, apart
 from peers.dht.keys import info_hash_of
 from peers.dht.lookup import Lookup
 from peers.dht.member import Member
@@ -37,14 +38,28 @@ class Node(Member):
     verbs = frozenset({"publish", "lookup", "find_node", "dump"})
 
     def __init__(self, setting: Setting, options: DhtOptions | None = None) -> None:
-        super().__init__(setting, options)
+        pair = apart(setting) if setting.address6 is not None else None
+        super().__init__(pair[0] if pair else setting, options)
+        self._pair: Pair | None = None
+        if pair:
+            self._join_with(Node(pair[1], options))
         self._operations: dict[str, Operation] = {}  # under way, by timer
         self._started_operations = 0
         self._republish_at: dict[int, float] = {}
 
+    def _join_with(self, sister: Node) -> None:
+        self.addresses = (self.address, sister.address)
+        self.sister, sister.sister = sister, self
+        self._pair = Pair(self, super().handle, sister, self.options.exhaustive)
+
+    def handle(self, now: float, event: Input) -> list[Effect]:
+        if self._pair is not None:
+            return self._pair.handle(now, event)
+        return super().handle(now, event)
+
     def on_command(self, op: str, verb: str, args: dict[str, Any]) -> None:
         if verb == "dump":
-            self.emit("state", op=op, state=self._state())
+            self.emit("state", op=op, state=self.state())
             return
         item = args.get("id" if verb == "find_node" else "item")
         target = _target(verb, item)
@@ -165,7 +180,7 @@ class Node(Member):
             why = {} if ok else {"reason": reason}
             self.emit("op_end", op=operation.op, verb=operation.verb, item=operation.item, **outcome, **why)
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """`buckets` from the farthest to our own; `stored` by info_hash."""
         buckets = [
             {

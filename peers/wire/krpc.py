@@ -1,7 +1,7 @@
-"""KRPC, the messages of the BitTorrent DHT (BEP 5): a bencoded dictionary in one datagram.
+"""KRPC, the messages of the BitTorrent DHT (BEP 5, for IPv6 BEP 32): a bencoded dictionary in one datagram.
 
 160-bit strings (node ids, info_hashes, targets) are integers here, because all that is done with them is XOR.
-Keys that a message need not have ("v", "ip", "ro", "want") are passed over.
+Keys that a message need not have ("v", "ip", "ro") are passed over.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from peers.wire.compact import IPV4_SIZE, IPV6_SIZE, pack_address, unpack_addres
 
 ID_BITS = 160
 ID_BYTES = ID_BITS // 8
-NODE_SIZE = ID_BYTES + IPV4_SIZE
+NODE_SIZE, NODE6_SIZE = ID_BYTES + IPV4_SIZE, ID_BYTES + IPV6_SIZE
+WANTS = (b"n4", b"n6")  # nodes of IPv4, of IPv6
 MAX_TRANSACTION = 32  # bytes; BEP 5 expects two
 MAX_TOKEN = 128
 
@@ -36,13 +37,17 @@ class Ping(NamedTuple):
 
 
 class FindNode(NamedTuple):
+    """`want`: of which families nodes shall be named; where nothing is said, of the datagram's own (BEP 32)."""
+
     sender: int
     target: int
+    want: tuple[bytes, ...] = ()
 
 
 class GetPeers(NamedTuple):
     sender: int
     target: int  # the info_hash
+    want: tuple[bytes, ...] = ()
 
 
 class AnnouncePeer(NamedTuple):
@@ -62,12 +67,16 @@ class Unknown(NamedTuple):
 
 
 class Response(NamedTuple):
-    """The answer to any query: of ping and announce_peer only the sender, of find_node also `nodes`, ..."""
+    """The answer to any query: of ping and announce_peer only the sender, of find_node also `nodes`, ...
+
+    Those of `nodes` have addresses of IPv4, those of `nodes6` of IPv6.
+    """
 
     sender: int
     nodes: tuple[NodeInfo, ...] | None = None
     values: tuple[Address, ...] | None = None
     token: bytes | None = None
+    nodes6: tuple[NodeInfo, ...] | None = None
 
 
 class Error(NamedTuple):
@@ -149,7 +158,9 @@ def _arguments(query: Query) -> dict[bytes, Value]:
         arguments[b"target"] = pack_id(query.target)
     elif isinstance(query, GetPeers):
         arguments[b"info_hash"] = pack_id(query.target)
-    elif isinstance(query, AnnouncePeer):
+    if isinstance(query, (FindNode, GetPeers)) and query.want:
+        arguments[b"want"] = list(query.want)
+    if isinstance(query, AnnouncePeer):
         arguments[b"implied_port"] = int(query.implied_port)
         arguments[b"info_hash"] = pack_id(query.target)
         arguments[b"port"] = query.port
@@ -161,6 +172,8 @@ def _results(response: Response) -> dict[bytes, Value]:
     results: dict[bytes, Value] = {b"id": pack_id(response.sender)}
     if response.nodes is not None:
         results[b"nodes"] = b"".join([pack_node(node) for node in response.nodes])
+    if response.nodes6 is not None:
+        results[b"nodes6"] = b"".join([pack_node(node) for node in response.nodes6])
     if response.values is not None:
         results[b"values"] = [pack_address(address) for address in response.values]
     if response.token is not None:
@@ -170,14 +183,20 @@ def _results(response: Response) -> dict[bytes, Value]:
 
 def _query(method: bytes, arguments: Mapping[bytes, Any]) -> Query | Unknown:
     if method == b"find_node":
-        return FindNode(_id(arguments, b"id"), _id(arguments, b"target"))
+        return FindNode(_id(arguments, b"id"), _id(arguments, b"target"), _want(arguments))
     if method == b"get_peers":
-        return GetPeers(_id(arguments, b"id"), _id(arguments, b"info_hash"))
+        return GetPeers(_id(arguments, b"id"), _id(arguments, b"info_hash"), _want(arguments))
     if method == b"ping":
         return Ping(_id(arguments, b"id"))
     if method == b"announce_peer":
         return _announce_peer(arguments)
     return Unknown(method[:40].decode("latin-1"))
+
+
+def _want(arguments: Mapping[bytes, Any]) -> tuple[bytes, ...]:
+    """Wishes that are not known are passed over, as BEP 32 asks."""
+    want = arguments.get(b"want")
+    return tuple([wish for wish in WANTS if wish in want]) if isinstance(want, list) else ()
 
 
 def _announce_peer(arguments: Mapping[bytes, Any]) -> AnnouncePeer:
@@ -194,12 +213,13 @@ def _announce_peer(arguments: Mapping[bytes, Any]) -> AnnouncePeer:
 
 def _response(results: Mapping[bytes, Any]) -> Response:
     sender = _id(results, b"id")
-    nodes = _nodes(_bytes(results, b"nodes")) if b"nodes" in results else None
+    nodes = _nodes(_bytes(results, b"nodes"), NODE_SIZE) if b"nodes" in results else None
+    nodes6 = _nodes(_bytes(results, b"nodes6"), NODE6_SIZE) if b"nodes6" in results else None
     values = _values(results[b"values"]) if b"values" in results else None
     token = _bytes(results, b"token") if b"token" in results else None
     if token is not None and len(token) > MAX_TOKEN:
         raise Malformed("the token is too long")
-    return Response(sender, nodes, values, token)
+    return Response(sender, nodes, values, token, nodes6)
 
 
 def _error(body: Mapping[bytes, Any]) -> Error:
@@ -214,10 +234,10 @@ def _error(body: Mapping[bytes, Any]) -> Error:
     return Error(error[0], error[1][:200].decode("utf-8", "replace"))
 
 
-def _nodes(data: bytes) -> tuple[NodeInfo, ...]:
-    if len(data) % NODE_SIZE:
-        raise Malformed(f"{len(data)} bytes are no whole number of compact nodes")
-    nodes = (unpack_node(data[at : at + NODE_SIZE]) for at in range(0, len(data), NODE_SIZE))
+def _nodes(data: bytes, size: int) -> tuple[NodeInfo, ...]:
+    if len(data) % size:
+        raise Malformed(f"{len(data)} bytes are no whole number of compact nodes of {size} bytes")
+    nodes = (unpack_node(data[at : at + size]) for at in range(0, len(data), size))
     return tuple([node for node in nodes if node.address.port])
 
 

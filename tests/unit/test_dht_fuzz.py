@@ -22,11 +22,14 @@ from peers.wire.krpc import (
 
 ids = st.one_of(st.integers(0, 2**160 - 1), st.integers(0, 8))
 addresses = st.builds(Address, st.sampled_from(["10.0.0.2", "10.0.0.3", "0.0.0.0"]), st.integers(1, 3))
+addresses6 = st.builds(Address, st.sampled_from(["fd00::2", "fd00::3", "::"]), st.integers(1, 3))
+nodes6 = st.lists(st.builds(NodeInfo, ids, addresses6), max_size=9).map(tuple)
+wants = st.sampled_from([(), (b"n4",), (b"n6",), (b"n6", b"n4")])
 nodes = st.lists(st.builds(NodeInfo, ids, addresses), max_size=9).map(tuple)
 messages = st.one_of(
     st.builds(Ping, ids),
-    st.builds(FindNode, ids, ids),
-    st.builds(GetPeers, ids, ids),
+    st.builds(FindNode, ids, ids, wants),
+    st.builds(GetPeers, ids, ids, wants),
     st.builds(AnnouncePeer, ids, ids, st.integers(1, 65535), st.binary(max_size=8), st.booleans()),
     st.builds(Error, st.integers(-1, 300), st.text(max_size=5)),
 )
@@ -34,8 +37,9 @@ responses = st.builds(
     Response,
     ids,
     st.one_of(st.none(), nodes),
-    st.one_of(st.none(), st.lists(addresses, max_size=5).map(tuple)),
+    st.one_of(st.none(), st.lists(st.one_of(addresses, addresses6), max_size=5).map(tuple)),
     st.one_of(st.none(), st.binary(max_size=8)),
+    st.one_of(st.none(), nodes6),
 )
 noise = st.one_of(
     st.binary(max_size=60),
@@ -48,7 +52,19 @@ noise = st.one_of(
     ),
 )
 timers = st.sampled_from(
-    ["rpc", "join", "join-limit", "refresh", "settle", "expiry", "republish", "operation 1", "nothing"]
+    [
+        "rpc",
+        "join",
+        "join-limit",
+        "refresh",
+        "settle",
+        "expiry",
+        "republish",
+        "operation 1",
+        "6 rpc",
+        "6 operation 1",
+        "x",
+    ]
 )
 items = st.one_of(st.sampled_from(["x", "y"]), st.text(max_size=3), st.none(), ids.map(lambda each: f"{each:040x}"))
 commands = st.builds(
@@ -58,7 +74,7 @@ commands = st.builds(
     items,
 )
 steps = st.one_of(
-    st.builds(Datagram, addresses, noise),
+    st.builds(Datagram, st.one_of(addresses, addresses6), noise),
     timers.map(TimerFired),
     commands,
     responses,  # the answer to some question that the node has asked
@@ -66,9 +82,10 @@ steps = st.one_of(
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.tuples(st.floats(0, 1000), steps), max_size=60), st.randoms(use_true_random=False))
-def test_any_inputs_in_any_order(happenings, chance):
-    setting = Setting.seeded(Address("10.0.0.1", 6881), (Address("10.0.0.2", 1),), 1)
+@given(st.lists(st.tuples(st.floats(0, 1000), steps), max_size=60), st.randoms(use_true_random=False), st.booleans())
+def test_any_inputs_in_any_order(happenings, chance, both):
+    known = Address("10.0.0.2", 1), Address("fd00::2", 1)
+    setting = Setting.seeded(Address("10.0.0.1", 6881), known, 1, address6=Address("fd00::1", 6881) if both else None)
     core = Node(setting, DhtOptions(k=2, refresh_s=50.0, republish_s=50.0))
     asked = [effect for effect in core.handle(0.0, Started()) if isinstance(effect, SendDatagram)]
     now = 0.0

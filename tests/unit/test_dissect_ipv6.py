@@ -18,7 +18,9 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from harness.dissect.datagrams import krpc
 from harness.dissect.headers import SIX, TRANSPORTS, texts
+from harness.dissect.layers.krpc import Krpc
 from harness.dissect.tables import read
 from tests.unit.test_dissect_headers import MACS, decoded
 from tests.unit.wire_frames import ACK, T0_NS, CaptureFile, ipv6, peer, plan, tcp, udp
@@ -96,3 +98,21 @@ def test_delays_of_udp_and_of_tcp_that_is_sent_again(tmp_path: Path) -> None:
     assert table["lost"].tolist() == [False, True, False]
     assert table["delay_ms"].round(6).tolist()[::2] == [20, 30]
     assert table["source"].tolist() == ["h1"] * 3
+
+
+def test_krpc_with_both_families() -> None:
+    """What a node says of BEP 32 is read alike by the fast reader and by the layer."""
+    compact = bytes.fromhex("fd000001000000050000000000000001 1ae1")
+    query = (
+        b"d1:ad2:id20:abcdefghij01234567896:target20:mnopqrstuvwxyz1234564:wantl2:n42:n6ee1:q9:find_node1:t2:aa1:y1:qe"
+    )
+    answer = (
+        b"d1:rd2:id20:abcdefghij01234567896:nodes638:mnopqrstuvwxyz123456" + compact + b"6:valuesl18:" + compact
+        + b"ee1:t2:ab1:y1:re"
+    )  # fmt: skip
+    assert krpc(query, len(query), None) == ("find_node", b"aa".hex())
+    assert krpc(answer, len(answer), None) == ("response", b"ab".hex())
+    layer = Krpc(answer)
+    assert layer.nodes6 == [(b"mnopqrstuvwxyz123456", "[fd00:1:0:5::1]:6881")]
+    assert layer.values == ["[fd00:1:0:5::1]:6881"]
+    assert layer.nodes == []

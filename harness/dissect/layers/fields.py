@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from scapy.fields import Field
@@ -32,9 +32,13 @@ class BencodeField(Field[Any, bytes]):
         return repr(x)
 
 
-def compact_peers(data: bytes) -> list[str]:
-    """Addresses of "compact IP-address/port info" (BEP 5, BEP 23): 4 bytes of address, 2 of port, big-endian."""
-    return [
-        f"{IPv4Address(data[at : at + 4])}:{int.from_bytes(data[at + 4 : at + 6], 'big')}"
-        for at in range(0, len(data) - 5, 6)
-    ]
+def compact_peers(data: bytes, size: int = 6) -> list[str]:
+    """Addresses of "compact IP-address/port info", big-endian: 4 bytes of address (BEP 5, BEP 23) or 16 (BEP 7, BEP
+    32), and 2 of port."""
+    if size not in (6, 18):
+        return []
+    entries = [data[at : at + size] for at in range(0, len(data) - size + 1, size)]
+    ports = [int.from_bytes(entry[-2:], "big") for entry in entries]
+    if size == 6:
+        return [f"{IPv4Address(entry[:-2])}:{port}" for entry, port in zip(entries, ports, strict=True)]
+    return [f"[{IPv6Address(entry[:-2])}]:{port}" for entry, port in zip(entries, ports, strict=True)]

@@ -58,6 +58,13 @@ class Krpc(Packet):
         return [(entry[:20], compact_peers(entry[20:])[0]) for entry in entries]
 
     @property
+    def nodes6(self) -> list[tuple[bytes, str]]:
+        """The same of IPv6 (BEP 32): addresses of 16 bytes."""
+        data = self._bytes(b"nodes6", b"r")
+        entries = [data[at : at + 38] for at in range(0, len(data) - 37, 38)]
+        return [(entry[:20], compact_peers(entry[20:], 18)[0]) for entry in entries]
+
+    @property
     def values(self) -> list[str]:
         """Peers that have what was asked for, as "address:port"."""
-        return [peer for entry in self._get(b"values", b"r") or () for peer in compact_peers(entry)]
+        return [peer for entry in self._get(b"values", b"r") or () for peer in compact_peers(entry, len(entry))]

@@ -15,6 +15,7 @@ from scapy.fields import (
     FieldListField,
     IntEnumField,
     IntField,
+    IP6Field,
     IPField,
     LongField,
     PacketListField,
@@ -25,6 +26,7 @@ from scapy.fields import (
     XIntField,
     XLongField,
 )
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Packet, Raw
 
 from harness.dissect.layers.fields import BencodeField, compact_peers
@@ -122,6 +124,16 @@ class Peer(Part):
     fields_desc = [IPField("address", "0.0.0.0"), ShortField("port", 0)]
 
 
+class Peer6(Part):
+    name = "Peer with an IPv6 address"
+    fields_desc = [IP6Field("address", "::"), ShortField("port", 0)]
+
+
+def _peer_class(packet: Packet, _before: Any, _last: Any, _left: bytes) -> type[Packet]:
+    """The answer to a datagram of IPv6 has addresses of IPv6 (BEP 15)."""
+    return Peer6 if packet.underlayer is not None and IPv6 in packet.underlayer.firstlayer() else Peer
+
+
 class AnnounceResponse(Response):
     name = "UDP tracker peers"
     fields_desc = [
@@ -130,7 +142,7 @@ class AnnounceResponse(Response):
         IntField("interval", 0),
         IntField("leechers", 0),
         IntField("seeders", 0),
-        PacketListField("peers", [], Peer),
+        PacketListField("peers", [], next_cls_cb=_peer_class),
     ]
 
 
