@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from peers.core import Address, Effect, Input, Setting
-from peers.dht.families import Pair, apart
+from peers.dht.families import Nodes
 from peers.dht.keys import info_hash_of
 from peers.dht.lookup import Lookup
 from peers.dht.member import Member
 from peers.dht.options import DhtOptions
 from peers.dht.search import Search
+from peers.families import apart
 from peers.wire.krpc import ID_BYTES, AnnouncePeer, FindNode, GetPeers, Response
 
 
@@ -40,7 +41,7 @@ class Node(Member):
     def __init__(self, setting: Setting, options: DhtOptions | None = None) -> None:
         pair = apart(setting) if setting.address6 is not None else None
         super().__init__(pair[0] if pair else setting, options)
-        self._pair: Pair | None = None
+        self._pair: Nodes | None = None
         if pair:
             self._join_with(Node(pair[1], options))
         self._operations: dict[str, Operation] = {}  # under way, by timer
@@ -50,7 +51,7 @@ class Node(Member):
     def _join_with(self, sister: Node) -> None:
         self.addresses = (self.address, sister.address)
         self.sister, sister.sister = sister, self
-        self._pair = Pair(self, super().handle, sister, self.options.exhaustive)
+        self._pair = Nodes(self, super().handle, sister, self.options.exhaustive)
 
     def handle(self, now: float, event: Input) -> list[Effect]:
         if self._pair is not None:

@@ -15,7 +15,8 @@ from functools import partial
 from hashlib import sha1
 from typing import Any, ClassVar
 
-from peers.core import Address, Core, Options, Setting
+from peers.core import Address, Core, Effect, Input, Options, Setting
+from peers.families import Pair, apart
 from peers.tracker.asking import Asking, Question, ignore
 from peers.tracker.http_asking import HttpAsking
 from peers.tracker.udp_asking import UdpAsking
@@ -77,10 +78,13 @@ class Client(Core):
     options: ClientOptions
 
     def __init__(self, setting: Setting, options: ClientOptions | None = None) -> None:
-        super().__init__(setting, options)
+        settings = apart(setting) if setting.address6 is not None else (setting,)
+        super().__init__(settings[0], options)
         self.peer_id = PEER_ID_PREFIX + self.rng.randbytes(12)
         self._key = self.rng.getrandbits(32)
-        self._trackers = list(self.bootstrap)  # the one that answered last comes first (BEP 12)
+        self._trackers = [
+            each for each in self.bootstrap if each.ipv6 == self.address.ipv6
+        ]  # the one that answered last comes first (BEP 12)
         self._udp = UdpAsking(self, self._on_answer)
         self._http = HttpAsking(self, self._on_answer)
         self._asking: Asking = self._udp if self.options.transport == "udp" else self._http
@@ -88,6 +92,16 @@ class Client(Core):
         self._asked = 0
         self._shares: dict[str, Share] = {}  # by timer
         self._reachable: set[Address] = set()
+        self._pair = self._joined_with(type(self)(settings[1], options)) if len(settings) == 2 else None
+
+    def _joined_with(self, sister: Client) -> Pair:
+        """BEP 7: a client announces itself from each of its addresses; it is known by its id and key."""
+        sister.peer_id, sister._key = self.peer_id, self._key
+        self.addresses = (self.address, sister.address)
+        return Pair(super().handle, sister, sister._state)
+
+    def handle(self, now: float, event: Input) -> list[Effect]:
+        return super().handle(now, event) if self._pair is None else self._pair.handle(now, event)
 
     # ---- inputs ----
 

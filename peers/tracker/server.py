@@ -14,7 +14,7 @@ from peers.wire import udp_tracker as by_udp
 from peers.wire.http import End, Head, Reader, encode_response
 from peers.wire.tracker import DEFAULT_NUMWANT, Announce, Announced, Failure
 
-MAX_NUMWANT = 200  # 200 x 6 bytes stay within one frame of 1,500 bytes
+MAX_NUMWANT = {False: 200, True: 66}  # 200 x 6 or, over IPv6, 66 x 18 bytes stay within one frame of 1,500 bytes
 MAX_REQUEST_BODY = 1024  # nobody has a reason to send one
 MIN_SWEEP_S = 1.0
 SECRET_BYTES = 16
@@ -69,7 +69,11 @@ class Tracker(Core):
     def __init__(self, setting: Setting, options: TrackerOptions | None = None) -> None:
         super().__init__(setting, options)
         o = self.options
-        self._swarms = Swarms(2 * o.interval_s, o.max_swarms, o.max_members, o.max_per_host)
+        # by whether it is of IPv6: who asks over one family is told of its members, and how many those are (BEP 7)
+        self._swarms = {
+            address.ipv6: Swarms(2 * o.interval_s, o.max_swarms, o.max_members, o.max_per_host)
+            for address in self.addresses
+        }
         self._connection_ids = ConnectionIds(self.rng.randbytes(SECRET_BYTES))
         self._streams: dict[int, Stream] = {}
 
@@ -79,27 +83,35 @@ class Tracker(Core):
 
     def on_timer(self, name: str) -> None:
         if name == "sweep":
-            self._swarms.expire(self.now)
+            for swarms in self._swarms.values():
+                swarms.expire(self.now)
             self.set_timer("sweep", max(self.options.interval_s, MIN_SWEEP_S))
         elif name.startswith("idle "):
             self._on_idle(int(name.removeprefix("idle ")))
 
     def on_command(self, op: str, verb: str, args: dict[str, Any]) -> None:
         if verb == "dump":
-            self.emit("state", op=op, state={"swarms": self._swarms.dump(self.now), "streams": len(self._streams)})
+            self.emit("state", op=op, state={"swarms": self._dump(), "streams": len(self._streams)})
+
+    def _dump(self) -> dict[str, list[dict[str, object]]]:
+        found: dict[str, list[dict[str, object]]] = {}
+        for swarms in self._swarms.values():
+            for info_hash, members in swarms.dump(self.now).items():
+                found.setdefault(info_hash, []).extend(members)
+        return found
 
     # ---- both protocols ----
 
     def _announce(self, source: Address, announce: Announce) -> Announced | Failure:
         """The address that counts is the one the announce came from: a client cannot sign up others."""
-        address = Address(source.host, announce.port)
-        if not self._swarms.announce(address, announce, self.now):
+        address, swarms = Address(source.host, announce.port), self._swarms[source.ipv6]
+        if not swarms.announce(address, announce, self.now):
             self.malformed(source, "no room for another swarm or member")
             return Failure("this tracker is full")
-        seeders, _, leechers = self._swarms.counts(announce.info_hash, self.now)
-        wanted = min(announce.numwant if announce.numwant >= 0 else DEFAULT_NUMWANT, MAX_NUMWANT)
+        seeders, _, leechers = swarms.counts(announce.info_hash, self.now)
+        wanted = min(announce.numwant if announce.numwant >= 0 else DEFAULT_NUMWANT, MAX_NUMWANT[source.ipv6])
         count = 0 if announce.event == "stopped" else wanted
-        peers = self._swarms.sample(announce.info_hash, address, count, self.rng, self.now)
+        peers = swarms.sample(announce.info_hash, address, count, self.rng, self.now)
         return Announced(self.options.interval_s, leechers, seeders, peers)
 
     # ---- UDP ----
@@ -122,7 +134,9 @@ class Tracker(Core):
         if not self._connection_ids.valid(connection_id, source.host, self.now):
             return Failure("the connection id is not valid")
         if isinstance(request, by_udp.Scrape):
-            return by_udp.Scraped(tuple(self._swarms.counts(each, self.now) for each in request.info_hashes))
+            return by_udp.Scraped(
+                tuple(self._swarms[source.ipv6].counts(each, self.now) for each in request.info_hashes)
+            )
         return self._announce(source, request)
 
     # ---- HTTP ----
@@ -180,7 +194,9 @@ class Tracker(Core):
     def _http_answer(self, kind: str, source: Address, query: str) -> bytes:
         if kind == "scrape":
             info_hashes = by_http.decode_scrape(query)
-            return by_http.encode_scraped({each: self._swarms.counts(each, self.now) for each in info_hashes})
+            return by_http.encode_scraped(
+                {each: self._swarms[source.ipv6].counts(each, self.now) for each in info_hashes}
+            )
         question = by_http.decode_announce(query)
         answer = self._announce(source, question.announce)
         if isinstance(answer, Failure):

@@ -1,4 +1,4 @@
-"""The HTTP tracker protocol: announce (BEP 3, compact form BEP 23) and scrape (BEP 48), targets and bencoded bodies."""
+"""The HTTP tracker protocol: announce (BEP 3, compact BEP 23, 7) and scrape (BEP 48), targets and bencoded bodies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from peers.core import Address
 from peers.wire import Malformed
 from peers.wire.bencode import Value, decode_dict, encode
-from peers.wire.compact import IPV4_SIZE, is_literal, pack_address, unpack_addresses
+from peers.wire.compact import IPV4_SIZE, IPV6_SIZE, is_literal, pack_address, unpack_addresses
 from peers.wire.tracker import HASH_BYTES, MAX_SCRAPE, Announce, Announced, Counts, Event, Failure, Listed
 
 MAX_NUMBER_DIGITS = 19  # 2^63 - 1 has as many
@@ -116,6 +116,10 @@ def decode_announced(body: bytes) -> Announced | Failure:
         listed = tuple(peer for peer in found if is_literal(peer.address.host))  # names are not resolved here
     else:
         raise Malformed("the peers are neither a string nor a list")
+    peers6 = fields.get(b"peers6", b"")
+    if not isinstance(peers6, bytes):
+        raise Malformed("the peers6 are no string")
+    listed += tuple(Listed(address) for address in unpack_addresses(peers6, IPV6_SIZE)[:MAX_PEERS])
     return Announced(
         _count(fields, b"interval"), _count(fields, b"incomplete", 0), _count(fields, b"complete", 0), listed
     )

@@ -81,7 +81,7 @@ def test_a_swarm_with_a_tracker(options):
         assert is_whole(peer)
     assert not net.of("malformed")
     tracker = net.cores[TRACKER]
-    (swarm,) = tracker._swarms.dump(net.now).values()
+    (swarm,) = tracker._dump().values()
     assert len(swarm) == 4
     net.say(4, "lookup", op="own")
     net.say(1, "lookup")
@@ -220,7 +220,7 @@ def test_whoever_is_done_may_leave():
     net.run(30)
     assert net.end("download2")["ok"]
     assert not taker.swarms
-    (swarm,) = net.cores[TRACKER]._swarms.dump(net.now).values()
+    (swarm,) = net.cores[TRACKER]._dump().values()
     assert len(swarm) == 1
 
 

@@ -8,8 +8,8 @@ from harness.records import RunDir, read_lines
 from harness.run import conduct
 from peers.core import Address, Command, Datagram, SendDatagram, Setting, Started, TimerFired, emitted
 from peers.dht import Node
-from peers.dht.families import merged
 from peers.dht.options import DhtOptions
+from peers.families import merged
 from peers.wire import Malformed
 from peers.wire.krpc import FindNode, GetPeers, NodeInfo, Response, decode_message, encode_message
 

@@ -214,7 +214,7 @@ def test_a_share_that_no_tracker_took_is_announced_later():
     assert not net.ends()["1"]["ok"]
     core = net.add(tracker())
     net.run(5.5)  # 5 s after the failure
-    assert len(core._swarms.dump(net.now)) == 1
+    assert len(core._dump()) == 1
 
 
 def test_the_option_caps_the_interval():

@@ -88,7 +88,7 @@ def test_a_tracker_takes_anything(happenings):
             valid = ConnectionIds(b"known").issue(source.host, now)
             happening = Datagram(source, encode_request(valid, 1, happening))
         core.handle(now, happening)
-        swarms = core._swarms._swarms
+        swarms = core._swarms[False]._swarms
         assert len(swarms) <= 3
         assert all(len(swarm.members) <= 2 for swarm in swarms.values())
         assert len(core._streams) <= 6

@@ -176,10 +176,12 @@ class HttpAnswer(Packet):
 
     @property
     def peers(self) -> list[str]:
-        """As "address:port", from the compact form (BEP 23) or the list of dictionaries (BEP 3)."""
-        peers = self.answer.get(b"peers", b"") if isinstance(self.answer, dict) else b""
+        """As "address:port", from the compact forms (BEP 23, BEP 7) or the list of dictionaries (BEP 3)."""
+        peers, peers6 = (
+            self.answer.get(name, b"") if isinstance(self.answer, dict) else b"" for name in (b"peers", b"peers6")
+        )
         if isinstance(peers, bytes):
-            return compact_peers(peers)
+            return compact_peers(peers) + (compact_peers(peers6, 18) if isinstance(peers6, bytes) else [])
         return [f"{peer[b'ip'].decode()}:{peer[b'port']}" for peer in peers]
 
 
