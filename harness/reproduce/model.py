@@ -46,7 +46,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """PASS: the interval lies in the band, or overlaps it and is at most half as wide; FAIL: they are disjoint."""
+        """PASS: the interval lies in the band, or overlaps it and is at most half as wide; FAIL: they are disjoint.
+
+        Half of a band without an end is no measure: an interval across its one bound is INCONCLUSIVE.
+        """
         found, (low, high) = self.measured, self.band
         if found.trials == 0 or math.isnan(found.value):
             return VOID
@@ -54,7 +57,7 @@ class Row:
             return PASS
         if found.high < low or found.low > high:
             return FAIL
-        return PASS if found.high - found.low <= (high - low) / 2 else INCONCLUSIVE
+        return PASS if math.isfinite(high - low) and found.high - found.low <= (high - low) / 2 else INCONCLUSIVE
 
 
 @dataclass(frozen=True)
