@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from harness.faults import Action, Block, Check, Fault, Flood, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
+from harness.plan.addressing import family_of
 from harness.plan.families import Addresses, common
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
@@ -27,6 +28,7 @@ class Witnesses:
         self.topology, self.routes, self.addresses = topology, routes, addresses
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
+        self._families = len({family_of(address) for some in addresses.values() for address in some})
         self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._near: dict[str, list[str]] = {}
         self._links: dict[str, list[str]] = {node.name: [] for node in topology.nodes}
@@ -74,12 +76,15 @@ class Witnesses:
         return found
 
     def between(self, one: Sequence[str], other: Sequence[str]) -> tuple[str, str] | None:
-        """A pair from the first group to the second."""
+        """A pair from the first group to the second; in a network of both families one that can talk by both."""
+        found: tuple[str, str] | None = None
         for source in one:
             for target in other:
                 if source in self._fit and target in self._fit and self._reaches(source, target):
-                    return source, target
-        return None
+                    if len(common(self.addresses, source, target)) == self._families:
+                        return source, target
+                    found = found or (source, target)
+        return found
 
     def reaching(self, host: str) -> tuple[str, str] | None:
         """A pair to a host that a fault takes down, from the nearest fit one."""

@@ -46,6 +46,7 @@ class Gossiper(Core):
     protocol: ClassVar[str] = "gossip"
     verbs: ClassVar[frozenset[str]] = frozenset({"broadcast", "dump"})
     default_port: ClassVar[int] = 7946
+    no_ipv6 = "its messages, a format of our own, have four bytes for an address"
     topics: ClassVar[frozenset[int]] = frozenset({PLAIN})  # of messages that are understood
     broadcast_topic: ClassVar[int] = PLAIN
     options: Any

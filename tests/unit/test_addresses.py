@@ -97,7 +97,8 @@ def test_some_have_one_family_only(tmp_path):
         assert own.address_of(pair.family)
         assert other.address_of(pair.family)
     checked = {(c.source, c.target, c.family) for c in plan.faults[0].apply_checks if isinstance(c, PathCheck)}
-    assert checked == {("west1", "east2", "ipv4"), ("east1", "west2", "ipv6")}
+    ends = (("west3", "east2"), ("east2", "west3"))  # those that can talk by both
+    assert checked == {(*pair, family) for pair in ends for family in ("ipv4", "ipv6")}
 
 
 @pytest.mark.parametrize("families", ["ipv6", "dual"])
@@ -131,7 +132,9 @@ def test_routes_around_a_failure_in_both_families(tmp_path):
         ("ipv6, ipv4_only: west1", "dht", "'addresses: dual'"),
         ("ipv6", "flooding", "Gnutella 0.4 have four bytes for an address"),
         ("dual, ipv6_only: west1", "flooding", "host 'west1' has no other"),
-        ("dual, ipv6_only: west1", "gossip", "use one family, in a network of both IPv4"),
+        ("dual, ipv6_only: west1", "discovery", "use one family, in a network of both IPv4"),
+        ("ipv6", "gossip", "four bytes for an address"),
+        ("ipv6", "napster", "OpenNap have a 32-bit number"),
         ("dual, ipv4_only: west1, ipv6_only: west", "dht", "no address at all"),
         ("dual, ipv4_only: nowhere", "dht", "nowhere"),
         ("ipv5", "dht", "'ipv4', 'ipv6' or 'dual'"),
