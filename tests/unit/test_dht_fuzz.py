@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from peers.core import Address, Command, Datagram, SendDatagram, Setting, Started, TimerFired
 from peers.dht import DhtOptions, Node
-from peers.dht.member import MAX_CHECKS
+from peers.dht.answering import MAX_CHECKS
 from peers.wire import Malformed
 from peers.wire.krpc import (
     AnnouncePeer,
