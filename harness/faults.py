@@ -139,12 +139,17 @@ class PathCheck:
 
 @dataclass(frozen=True)
 class DelayCheck:
-    """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way)."""
+    """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way).
+
+    `queue_ms`: what a probe and a full queue before it take longer where the fault changes a rate; that much later is
+    no contradiction.
+    """
 
     source: str
     target: str
     delay_ms: float
     tolerance_ms: float
+    queue_ms: float = 0.0
     family: Family | None = None  # where hosts have both
     kind: Literal["delay"] = "delay"
 

@@ -50,7 +50,8 @@ class Proof:
 def _expectation(check: Check) -> str:
     over = "" if isinstance(check, PeerCheck) or check.family is None else f" over {_FAMILIES[check.family]}"
     if isinstance(check, DelayCheck):
-        return f"{check.delay_ms:g} ms{over}"
+        queued = f" to {check.delay_ms + check.queue_ms:g}" if check.queue_ms else ""
+        return f"{check.delay_ms:g}{queued} ms{over}"
     if isinstance(check, RerouteCheck):
         return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
     return f"{check.expect}{over}"
@@ -116,7 +117,8 @@ class Trial:
             return
         found = median(delays)
         at = next(p.arrived.received_ns / 1e9 for p in proof.probes if p.arrived)
-        proof.decide(abs(found - check.delay_ms) <= check.tolerance_ms, at, f"{found:.2f} ms")
+        fine = -check.tolerance_ms <= found - check.delay_ms <= check.tolerance_ms + check.queue_ms
+        proof.decide(fine, at, f"{found:.2f} ms")
 
     def _reroute(self, proof: Proof, check: RerouteCheck, now: float, prober: Prober) -> None:
         """The first that gets through was at the parting of the ways when the new one was open."""

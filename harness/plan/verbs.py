@@ -130,7 +130,8 @@ class Verbs:
             expected = self.witnesses.expect(source, target, changed)
             if expected.loss_pct < 60:  # too few probes would arrive for a median
                 tolerance = round(max(3.0, 0.1 * expected.delay_ms) + 2 * expected.jitter_ms, 3)
-                checks.append(DelayCheck(source, target, expected.delay_ms, tolerance))
+                queue_ms = self.witnesses.queue_ms(source, target, changed)
+                checks.append(DelayCheck(source, target, expected.delay_ms, tolerance, queue_ms))
         return checks
 
     # ---- groups ----

@@ -9,6 +9,7 @@ from random import Random
 from harness.faults import Action, Block, Check, Fault, Flood, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
 from harness.plan.addressing import family_of
 from harness.plan.families import Addresses, common
+from harness.plan.links import FRAME_BYTES
 from harness.plan.model import ProbePair
 from topologies.model import Link, Topology
 from topologies.paths import Routes, path_around
@@ -90,6 +91,16 @@ class Witnesses:
         """A pair to a host that a fault takes down, from the nearest fit one."""
         sources = [source for source in self._nearest(host, "") if source != host and self._reaches(source, host)]
         return (sources[0], host) if sources else None
+
+    def queue_ms(self, source: str, target: str, changed: Mapping[str, Link]) -> float:
+        """How long full queues, and the probe behind them, take to be sent where `changed` sets a lower rate."""
+        total_ms = 0.0
+        for link, forward in self.routes.path(source, target):
+            after = changed.get(link.name, link)
+            before, now = (link.ab, after.ab) if forward else (link.ba, after.ba)
+            if now.rate_mbit is not None and (before.rate_mbit is None or now.rate_mbit < before.rate_mbit):
+                total_ms += ((now.queue_bytes or 0) + FRAME_BYTES) / (125 * now.rate_mbit)  # 1 Mbit/s = 125 bytes a ms
+        return round(total_ms, 3)
 
     def expect(self, source: str, target: str, changed: Mapping[str, Link] | None = None) -> ProbePair:
         """What probes from source to target should see, with some links `changed`."""

@@ -5,9 +5,24 @@ from random import Random
 import pytest
 from specs import SMALL, plan_of
 
+from harness.engine import ProbeArrival
 from harness.errors import SpecError
-from harness.faults import Block, EndFlood, Flood, PathCheck, PeerCheck, SetLink, Shape, Signal, StartPeer
+from harness.faults import (
+    Block,
+    DelayCheck,
+    EndFlood,
+    Fault,
+    Flood,
+    PathCheck,
+    PeerCheck,
+    SetLink,
+    Shape,
+    Signal,
+    StartPeer,
+)
 from harness.plan.shapes import shape_of
+from harness.probing import Probe
+from harness.trials import DELAY_PROBES, Trial
 
 HOSTS = tuple(f"h{number}" for number in range(1, 8))
 
@@ -90,6 +105,30 @@ def test_a_cap_slows_both_directions_of_a_host(tmp_path):
     ]  # fmt: skip
     assert [a.impairment.rate_mbit for a in fault.undo if isinstance(a, Shape)] == [10.0, 10.0]
     assert fault.label == "west1 capped"
+
+
+def test_probes_of_a_cap_may_stand_behind_a_full_queue(tmp_path):
+    fault = faults_of(tmp_path, "{cap: {hosts: west1, rate: 64 kbit/s}, from: 5 s, to: 9 s}")["f1"]
+    (queue,) = {action.impairment.queue_bytes for action in fault.apply}
+    checks = [check for check in fault.apply_checks if isinstance(check, DelayCheck)]
+    assert len(checks) == 2
+    for check in checks:  # in one direction the probe crosses the capped line once; 64 kbit/s are 8 bytes a ms
+        assert check.queue_ms == pytest.approx((queue + 1514) / 8)
+    assert all(check.queue_ms == 0 for check in fault.undo_checks)
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "confirmed"), [(6.9, False), (7.1, True), (13.0, True), (212.9, True), (213.1, False)]
+)
+def test_a_delay_is_confirmed_from_its_tolerance_to_its_queue(took_ms, confirmed):
+    check = DelayCheck("a", "b", 10.0, 3.0, queue_ms=200.0)
+    fault = Fault("f", "cap", "a capped", 0.0, None, (), apply_checks=(check,))
+    trial = Trial(fault, "apply", 0.0, 0.0, 0.0)
+    (proof,) = trial.proofs
+    arrival = ProbeArrival(1, "a", "b", 0, round(took_ms * 1e6))
+    proof.probes += [Probe("fault", "a", "b", 0.0, arrived=arrival)] * DELAY_PROBES
+    trial.poll(1.0, None, None, frozenset())
+    assert proof.ok is confirmed
 
 
 def test_an_overload_is_a_flood_from_each_sender(tmp_path):
