@@ -39,27 +39,29 @@ def values(folder: Path, root: str) -> pd.DataFrame:
     return pd.read_csv(folder / root / "tiny" / "sweep" / "tables" / "values.csv")
 
 
-def test_killed_again_and_again_each_cell_is_done_once(tmp_path: Path) -> None:
-    status, closing, cells = completed(tmp_path, root="undisturbed")
-    assert (status, closing["done"], len(cells)) == (0, 8, 8)
+def test_killed_ten_times_each_cell_is_done_once(tmp_path: Path) -> None:
+    """At moments drawn from a seed: between two cells, in the middle of cells, before any line at all."""
+    twenty = ("--repeat", "5")
+    status, closing, cells = completed(tmp_path, *twenty, root="undisturbed")
+    assert (status, closing["done"], len(cells)) == (0, 20, 20)
     rng, done = Random(5), 0
-    for _ in range(2):
-        with command(tmp_path) as running:
-            left = rng.randint(1, 2)
-            for line in running.reports():
+    for _ in range(10):
+        with command(tmp_path, *twenty) as running:
+            left = rng.randint(0, 2)
+            for line in running.reports() if left else ():
                 left -= "cell" in line
                 if left == 0:
                     break
             running.process.kill()
         assert running.left_behind(set()) == []
         finished = list((tmp_path / "results" / "tiny" / "sweep" / "cells").glob("*/*/verdict.json"))
-        assert len(finished) > done
+        assert done <= len(finished) < 20
         done = len(finished)
-    status, closing, cells = completed(tmp_path)
-    assert (status, closing["done"]) == (0, 8)
-    assert len(cells) == 8 - done
+    status, closing, cells = completed(tmp_path, *twenty)
+    assert (status, closing["done"]) == (0, 20)
+    assert len(cells) == 20 - done
     verdicts = list((tmp_path / "results" / "tiny" / "sweep" / "cells").glob("*/*/verdict.json"))
-    assert len(verdicts) == 8
+    assert len(verdicts) == 20
     pd.testing.assert_frame_equal(values(tmp_path, "results"), values(tmp_path, "undisturbed"))
 
 
