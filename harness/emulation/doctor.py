@@ -28,6 +28,7 @@ TIMEOUT_S = 60.0
 _PROGRAMS = {  # program -> (what for, whether experiments need it)
     "nft": ("partitions", True),
     "iptables": ("shaping without netem", False),
+    "ip6tables": ("the same for IPv6", False),
     "mnexec": ("shells in hosts (package mininet)", True),
     "bird": ("`routing: ospf` (package bird2)", False),
     "ovs-vsctl": ("`switch: ovs` (package openvswitch-switch)", False),

@@ -122,9 +122,15 @@ def differences(node: NodePlan, network: NetworkPlan, seated: Seats, namespaces:
     wrong = interfaces_differ(node, network, seated, rtnl.links(namespaces[node.name].channel))
     wrong += [f"{node.name}: {text}" for text in paths_differ(node, network, namespaces)]
     with namespaces.inside(node.name):
-        found = {name: read_setting(name) == "1" for name in (*FORWARD, *(FORWARD6 if has_ipv6(node) else ()))}
-    wrong += [f"{node.name}: {name} is {'on' if on else 'off'}" for name, on in found.items() if on != node.forwards]
+        forwards = {"forwarding": _is_on(FORWARD)}
+        if has_ipv6(node):
+            forwards["forwarding of IPv6"] = _is_on(FORWARD6)
+    wrong += [f"{node.name}: {what} is {'on' if on else 'off'}" for what, on in forwards.items() if on != node.forwards]
     return wrong
+
+
+def _is_on(setting: Mapping[str, str]) -> bool:
+    return all(read_setting(name) == value for name, value in setting.items())
 
 
 def interfaces_differ(
