@@ -54,6 +54,10 @@ def parse(argv: list[str]) -> Arguments:
     except ValueError as error:  # each value for itself is fine, but not what it says
         print(f"peers: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    if given.listen6 is not None and not core.both_families:
+        _OUTERMOST.error(f"protocol {protocol} uses one family of addresses: leave --listen6 away")
+    if given.listen.ipv6 and core.no_ipv6:
+        _OUTERMOST.error(f"protocol {protocol} cannot be used over IPv6: {core.no_ipv6}")
     if given.listen6 is not None and (given.listen.ipv6 or given.listen6.port != given.listen.port):
         _OUTERMOST.error("--listen6 goes with a --listen of IPv4, on the same port")
     return Arguments(
