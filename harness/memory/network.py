@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,11 +20,22 @@ WIRE_OVERHEAD_BYTES = {"udp": 42, "tcp": 66}  # Ethernet 14 + IPv4 20 + UDP 8, o
 
 
 @dataclass
+class Queued:
+    """A packet on its way to the rate limit (until `arrival`), in the queue, or being sent (until `out`)."""
+
+    arrival: float
+    size: int
+    out: float
+    leave: Callable[[], None]
+
+
+@dataclass
 class Way:
     """One direction of one link: its impairment now, and what it has promised to carry."""
 
     impairment: Impairment
     rng: Random
+    line: deque[Queued] | None = None  # where its rate may change: what waits for it, or is being sent
     up: bool = True
     busy_until: float = 0.0  # when the last promised byte has left the rate limit
     last_out: float = 0.0  # packets stay in order under jitter
@@ -32,8 +44,8 @@ class Way:
     lost: int = 0
     dropped: int = 0
 
-    def carry(self, arrival: float, size: int) -> float | None:
-        """When a packet that comes at `arrival` leaves the link; None when it is lost."""
+    def reach(self, arrival: float) -> float | None:
+        """When a packet that comes at `arrival` gets to the rate limit; None when it is lost."""
         self.packets += 1
         if not self.up:
             self.dropped += 1
@@ -45,7 +57,20 @@ class Way:
         if not (self.impairment.reorder_pct and self.rng.random() * 100 < self.impairment.reorder_pct):
             out = max(out, self.last_out)
             self.last_out = out
-        return self._through_rate(out, size)
+        return out
+
+    def set(self, impairment: Impairment, now: float) -> list[float]:
+        """Change it; returns when packets leave now that had been promised another moment."""
+        before, self.impairment = self.impairment, impairment
+        if not self.line or before.rate_mbit is None or impairment.rate_mbit == before.rate_mbit:
+            return []
+        busy = now
+        for packet in self.line:
+            left = min(float(packet.size), (packet.out - now) * before.rate_mbit * 125e3)
+            sending_s = 0.0 if impairment.rate_mbit is None else left / (impairment.rate_mbit * 125e3)
+            busy = packet.out = max(busy, packet.arrival) + sending_s
+        self.busy_until = busy
+        return [packet.out for packet in self.line]
 
     def _delay_s(self) -> float:
         way = self.impairment
@@ -70,7 +95,8 @@ class Way:
         self.in_burst = self.rng.random() < (1 - leave if self.in_burst else enter)
         return self.in_burst
 
-    def _through_rate(self, arrival: float, size: int) -> float | None:
+    def send(self, arrival: float, size: int) -> float | None:
+        """When a packet that gets to the rate limit at `arrival` leaves the link; None when the queue is full."""
         way = self.impairment
         if way.rate_mbit is None:
             return arrival
@@ -91,9 +117,13 @@ class Network:
         self._planned = self._routes = Routes(self._topology)
         self._paths: dict[tuple[str, str], list[Way] | None] = {}
         self.ways: dict[tuple[str, Direction], Way] = {}
+        changing = {action.link for fault in plan.faults for action in fault.apply if isinstance(action, Shape)}
+        hooked = any(fault.hook is not None for fault in plan.faults)
         for link in plan.links:
             self.ways[link.name, "ab"] = Way(link.ab, stream(plan.seed, "memory", link.name, "ab"))
             self.ways[link.name, "ba"] = Way(link.ba, stream(plan.seed, "memory", link.name, "ba"))
+            if hooked or link.name in changing:
+                self.ways[link.name, "ab"].line, self.ways[link.name, "ba"].line = deque(), deque()
         self.host_of = {address: node.name for node in plan.nodes for address in node.addresses}
         self.addresses_of = {node.name: frozenset(node.addresses) for node in plan.nodes}
         self.floods: dict[str, Flood] = {}
@@ -116,14 +146,24 @@ class Network:
     def _enter(
         self, ways: list[Way], number: int, size: int, arrive: Callable[[], None], lost: Callable[[], None] | None
     ) -> None:
-        out = ways[number].carry(self.clock.now, size)
-        if out is None:
+        way = ways[number]
+        arrival = way.reach(self.clock.now)
+        out = None if arrival is None else way.send(arrival, size)
+        if arrival is None or out is None:
             if lost:
                 lost()
-        elif number + 1 == len(ways):
-            self.clock.at(out, arrive)
+            return
+        leave = arrive if number + 1 == len(ways) else lambda: self._enter(ways, number + 1, size, arrive, lost)
+        if way.line is None or way.impairment.rate_mbit is None:
+            self.clock.at(out, leave)
         else:
-            self.clock.at(out, lambda: self._enter(ways, number + 1, size, arrive, lost))
+            way.line.append(Queued(arrival, size, out, leave))
+            self.clock.at(out, lambda: self._leave(way))
+
+    def _leave(self, way: Way) -> None:
+        """Some moment that was promised has come; it may have been put off, or brought forward, since."""
+        while way.line and way.line[0].out <= self.clock.now:
+            way.line.popleft().leave()
 
     def delay_s(self, source: str, target: str) -> float:
         """The configured one-way delay, whatever the state of the links."""
@@ -162,7 +202,9 @@ class Network:
             self._routes = Routes(self._topology, action.down) if action.down else self._planned
             self._paths.clear()
         else:
-            self._way(action.link, action.direction).impairment = action.impairment
+            way = self._way(action.link, action.direction)
+            for moment in way.set(action.impairment, self.clock.now):
+                self.clock.at(moment, lambda: self._leave(way))
 
     def _flood(self, flood: Flood) -> None:
         """Send a packet, and the next when this one's time at the rate is over."""

@@ -1,12 +1,13 @@
 """The in-process network: each impairment against numbers worked out by hand."""
 
+from collections import deque
 from random import Random
 
 import pytest
 from specs import plan_of
 
 from harness.errors import EmulationError
-from harness.faults import Block, EndFlood, Flood, SetLink, Unblock
+from harness.faults import Block, EndFlood, Flood, SetLink, Shape, Unblock
 from harness.memory import MemoryEngine
 from harness.memory.clock import Clock
 from harness.memory.network import Network, Way
@@ -28,29 +29,59 @@ def way(**impairment):
     return Way(Impairment(**impairment), Random(1))
 
 
+def carry(line, at, size):
+    """When a packet that comes at `at` leaves; None when it does not."""
+    arrival = line.reach(at)
+    return None if arrival is None else line.send(arrival, size)
+
+
 def test_delay_then_rate():
     line = way(delay_ms=10, rate_mbit=1.0)  # 1250 bytes take 10 ms
-    assert line.carry(0.0, 1250) == pytest.approx(0.020)
-    assert line.carry(0.0, 1250) == pytest.approx(0.030)  # behind the first
-    assert line.carry(1.0, 1250) == pytest.approx(1.020)  # the line is idle again
+    assert carry(line, 0.0, 1250) == pytest.approx(0.020)
+    assert carry(line, 0.0, 1250) == pytest.approx(0.030)  # behind the first
+    assert carry(line, 1.0, 1250) == pytest.approx(1.020)  # the line is idle again
+
+
+@pytest.mark.parametrize(
+    ("rate_mbit", "left"),
+    [
+        (1.0, [0.055, 0.065, 0.075]),  # 625 bytes of the first are left: 5 ms at 1 Mbit/s instead of 50
+        (0.05, [0.150, 0.350, 0.550]),
+        (0.1, [0.100, 0.200, 0.300]),
+        (None, [0.050, 0.050, 0.050]),
+    ],
+)
+def test_what_waits_goes_on_at_a_new_rate(network, rate_mbit, left):
+    """Three packets of 1250 bytes at 0.1 Mbit/s, 100 ms each; the rate changes after 50 ms."""
+    link, _ = next(iter(network.ways))
+    line = network.ways[link, "ab"]
+    line.line = deque()
+    line.impairment = Impairment(rate_mbit=0.1)
+    seen = []
+    for _ in range(3):
+        network._enter([line], 0, 1250, lambda: seen.append(network.clock.now), None)
+    network.clock.at(0.05, lambda: network.apply(Shape(link, "ab", Impairment(rate_mbit=rate_mbit))))
+    while len(seen) < 3:
+        network.clock.step()
+    assert seen == pytest.approx(left)
 
 
 def test_queue_drops_what_it_cannot_hold():
     line = way(rate_mbit=1.0, queue_bytes=3000)
-    out = [line.carry(0.0, 1250) for _ in range(4)]
+    out = [carry(line, 0.0, 1250) for _ in range(4)]
     assert [o is not None for o in out] == [True, True, False, False]  # 1250 being sent, 1250 waiting
     assert line.dropped == 2
 
 
 def test_jitter_keeps_order():
     line = way(delay_ms=20, jitter_ms=10)
-    out = [line.carry(number * 1e-4, 100) for number in range(2000)]
+    out = [carry(line, number * 1e-4, 100) for number in range(2000)]
     assert out == sorted(out)
 
 
 def test_jitter_has_its_spread():
     line = way(delay_ms=50, jitter_ms=5)
-    delays = [(line.carry(float(number), 100) - number) * 1e3 for number in range(4000)]
+    delays = [(carry(line, float(number), 100) - number) * 1e3 for number in range(4000)]
     mean = sum(delays) / len(delays)
     spread = (sum((delay - mean) ** 2 for delay in delays) / len(delays)) ** 0.5
     assert mean == pytest.approx(50, abs=0.5)
@@ -60,7 +91,7 @@ def test_jitter_has_its_spread():
 @pytest.mark.parametrize("burst", [1.0, 4.0])
 def test_loss_has_its_share_and_its_bursts(burst):
     line = way(loss_pct=5, loss_burst=burst)
-    lost = [line.carry(0.0, 100) is None for _ in range(40_000)]
+    lost = [carry(line, 0.0, 100) is None for _ in range(40_000)]
     runs = sum(1 for before, now in zip([False, *lost], lost, strict=False) if now and not before)
     assert sum(lost) / len(lost) == pytest.approx(0.05, abs=0.01)
     assert sum(lost) / runs == pytest.approx(burst if burst > 1 else 1 / 0.95, rel=0.1)
