@@ -230,3 +230,15 @@ METRICS: dict[str, Metric] = {
     "heads_at_end": structure.heads_at_end,
     "fictions": structure.fictions,
 }
+
+# What the samples of a metric are: the metric that counts them.
+SAMPLES: dict[str, str] = {
+    **dict.fromkeys(
+        ("success_rate", "latency_mean_ms", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "hops_mean",
+         "messages_per_lookup", "bytes_per_lookup", "items_lost"), "lookups"),
+    **dict.fromkeys(
+        ("download_success_rate", "download_p50_s", "download_last_s", "download_mbit_s", "polluted_share",
+         "wasted_share"), "downloads"),
+    **dict.fromkeys(("reach", "time_to_50_ms", "time_to_90_ms", "time_to_99_ms", "copies_per_delivery"), "broadcasts"),
+    "stale_share": "blocks",
+}  # fmt: skip

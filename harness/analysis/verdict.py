@@ -8,24 +8,12 @@ from typing import Any
 
 from harness.analysis import fidelity
 from harness.analysis.dataset import Dataset
+from harness.analysis.expecting import Outcome, expect
 from harness.analysis.fidelity import INVALID, LEVELS, SUSPECT, VALID, Check
-from harness.analysis.metrics import METRICS
 from harness.analysis.rows import rows
 from harness.errors import FAILED, PASSED, UNDECIDED
-from harness.plan.model import Expectation
 
 OUTCOMES = {PASSED: "passed", FAILED: "failed", UNDECIDED: "undecided"}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """An expectation and what came of it: `value` None means that there was nothing to measure."""
-
-    text: str
-    metric: str
-    overlay: str | None
-    value: float | None
-    result: str  # passed, failed, undecided
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ class Verdict:
         lines += [f"  {reason}" for reason in self.reasons]
         lines += [f"  note: {check.text}" for check in self.checks if check.name == fidelity.HIDDEN]
         lines += [f"  FAILED: {failure}" for failure in self.failures]
-        lines += [f"  {marks[e.result]}: {e.text}: {_shown(e.value)}" for e in self.expectations]
+        lines += [f"  {marks[e.result]}: {e.text}: {e.shown}" for e in self.expectations]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -97,22 +85,3 @@ def _how(status: float) -> str:
     if math.isnan(status):
         return "for an unknown reason"
     return f"by signal {-status:.0f}" if status < 0 else f"with status {status:.0f}"
-
-
-def expect(data: Dataset, expectation: Expectation) -> Outcome:
-    """Measure and compare."""
-    metric = METRICS.get(expectation.metric)
-    value = math.nan
-    if metric is not None and (expectation.from_s or 0.0) < data.end_s:
-        value = metric(data.view(expectation.overlay, expectation.from_s, expectation.to_s))
-    result = "undecided"
-    if not math.isnan(value):
-        low = -math.inf if expectation.low is None else expectation.low
-        high = math.inf if expectation.high is None else expectation.high
-        result = "passed" if low <= value <= high else "failed"
-    known = None if math.isnan(value) else value
-    return Outcome(expectation.text, expectation.metric, expectation.overlay, known, result)
-
-
-def _shown(value: float | None) -> str:
-    return "nothing to measure" if value is None else f"{value:.4g}"

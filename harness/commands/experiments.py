@@ -48,13 +48,16 @@ def planned(arguments: Namespace) -> tuple[Plan, str]:
 
 
 def _check_metrics(plan: Plan, document: Document) -> None:
-    from harness.analysis.metrics import METRICS
+    from harness.analysis.metrics import METRICS, SAMPLES
     from harness.spec.wording import did_you_mean
 
     for index, expectation in enumerate(plan.expectations):
         if expectation.metric not in METRICS:
             hint = did_you_mean(expectation.metric, METRICS)
             raise document.fail(("expect", index, "metric"), f"there is no metric {expectation.metric!r}{hint}")
+        if expectation.samples is not None and expectation.metric not in SAMPLES:
+            message = f"{expectation.metric} is not counted in samples; these are: {', '.join(SAMPLES)}"
+            raise document.fail(("expect", index, "samples"), message)
 
 
 def validate(arguments: Namespace) -> int:

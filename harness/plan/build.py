@@ -203,8 +203,16 @@ def _expectation(expect: Expect, index: int, spec: Spec, document: Document) -> 
         if moment is not None and moment > spec.duration:
             message = f"{moment:g} s is after the end of the run at {spec.duration:g} s"
             raise document.fail(("expect", index, key), message)
+    length_s = (spec.duration if expect.to is None else expect.to) - (expect.from_ or 0)
+    if length_s <= 0:
+        raise document.fail(("expect", index, "to"), "the window ends before it begins")
+    if expect.every is not None and expect.every > length_s:
+        message = f"stretches of {expect.every:g} s do not fit into a window of {length_s:g} s"
+        raise document.fail(("expect", index, "every"), message)
     bounds = [f">= {expect.at_least:g}"] if expect.at_least is not None else []
     bounds += [f"<= {expect.at_most:g}"] if expect.at_most is not None else []
     window = f" from {expect.from_ or 0:g} s to {expect.to if expect.to is not None else spec.duration:g} s"
-    text = f"{expect.metric}{f' of {expect.of}' if expect.of else ''}{window} {' and '.join(bounds)}"
-    return Expectation(text, expect.metric, expect.of, expect.from_, expect.to, expect.at_least, expect.at_most)
+    every = f" in every {expect.every:g} s" if expect.every is not None else ""
+    text = f"{expect.metric}{f' of {expect.of}' if expect.of else ''}{every}{window} {' and '.join(bounds)}"
+    bounded = (expect.at_least, expect.at_most)
+    return Expectation(text, expect.metric, expect.of, expect.from_, expect.to, *bounded, expect.every, expect.samples)

@@ -192,7 +192,11 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class Expectation:
-    """An assertion over a metric: `low <= value <= high` in the window; None is open-ended."""
+    """An assertion over a metric: `low <= value <= high` in the window; None is open-ended.
+
+    With `every_s` it must hold in each stretch of that length within the window. With fewer than `samples` of what the
+    metric is about (lookups, downloads, ...) it is undecided.
+    """
 
     text: str
     metric: str
@@ -201,6 +205,8 @@ class Expectation:
     to_s: float | None
     low: float | None
     high: float | None
+    every_s: float | None = None
+    samples: int | None = None
 
 
 @dataclass(frozen=True)

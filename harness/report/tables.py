@@ -113,10 +113,7 @@ def _moments(planned: float, applied: float, confirmed: float) -> str:
 
 
 def expectations(verdict: Verdict) -> list[tuple[str, str, str]]:
-    return [
-        (outcome.result, outcome.text, "nothing to measure" if outcome.value is None else f"{outcome.value:.4g}")
-        for outcome in verdict.expectations
-    ]
+    return [(outcome.result, outcome.text, outcome.shown) for outcome in verdict.expectations]
 
 
 def paths(data: Dataset) -> list[list[str]]:

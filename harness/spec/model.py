@@ -210,12 +210,18 @@ class Capture(Strict):
 
 
 class Expect(Strict):
-    """A metric of one overlay in a window must lie within bounds."""
+    """A metric of one overlay in a window must lie within bounds.
+
+    `every: 5 s` asks it of each stretch of 5 s within the window; `samples: 20` leaves it undecided where fewer than 20
+    lookups (downloads, broadcasts, blocks: what the metric is about) were measured.
+    """
 
     metric: str
     of: str | None = None
     from_: Seconds | None = Field(None, alias="from")
     to: Seconds | None = None
+    every: Seconds | None = Field(None, gt=0)
+    samples: int | None = Field(None, ge=1)
     at_least: float | None = None
     at_most: float | None = None
 
