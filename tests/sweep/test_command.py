@@ -20,10 +20,11 @@ sweep:
 """
 
 
-def command(folder: Path, *more: str, root: str = "results") -> Command:
+def command(folder: Path, *more: str, root: str = "results", temporary: Path | None = None) -> Command:
     path = folder / "tiny.yaml"
     path.write_text(SPEC.format(duration="1 s") + SWEEP)
-    return Command(folder, "sweep", path, "--engine", "memory", "--json", "--results-root", root, *more)
+    arguments = ("sweep", path, "--engine", "memory", "--json", "--results-root", root, *more)
+    return Command(folder, *arguments, environment={"TMPDIR": str(temporary)} if temporary else None)
 
 
 def completed(folder: Path, *more: str, root: str = "results") -> tuple[int, dict[str, object], list[str]]:
@@ -35,34 +36,58 @@ def completed(folder: Path, *more: str, root: str = "results") -> tuple[int, dic
     return status, lines[-1], [line["cell"] for line in lines if "cell" in line]
 
 
-def values(folder: Path, root: str) -> pd.DataFrame:
-    return pd.read_csv(folder / root / "tiny" / "sweep" / "tables" / "values.csv")
+def sweep_of(folder: Path, root: str = "results") -> Path:
+    return folder / root / "tiny" / "sweep"
+
+
+def verdicts(folder: Path) -> list[Path]:
+    return list(sweep_of(folder).glob("cells/*/*/verdict.json"))
+
+
+def rows(folder: Path, root: str, table: str) -> pd.DataFrame:
+    return pd.read_csv(sweep_of(folder, root) / "tables" / f"{table}.csv")
+
+
+def killed_after(running: Command, cells: int, found: int) -> list[str]:
+    """Kill a sweep as soon as it says that so many cells are done, before its first line if they were before.
+
+    Which cells it has told of.
+    """
+    told = []
+    for line in running.reports() if cells > found else ():
+        told.extend([line["cell"]] if "cell" in line else [])
+        if line.get("done", 0) >= cells:
+            break
+    running.process.kill()
+    return told
 
 
 def test_killed_ten_times_each_cell_is_done_once(tmp_path: Path) -> None:
-    """At moments drawn from a seed: between two cells, in the middle of cells, before any line at all."""
+    """At moments drawn from a seed: before any line, while others of its cells run, while it draws."""
     twenty = ("--repeat", "5")
-    status, closing, cells = completed(tmp_path, *twenty, root="undisturbed")
-    assert (status, closing["done"], len(cells)) == (0, 20, 20)
-    rng, done = Random(5), 0
-    for _ in range(10):
-        with command(tmp_path, *twenty) as running:
-            left = rng.randint(0, 2)
-            for line in running.reports() if left else ():
-                left -= "cell" in line
-                if left == 0:
-                    break
-            running.process.kill()
-        assert running.left_behind(set()) == []
-        finished = list((tmp_path / "results" / "tiny" / "sweep" / "cells").glob("*/*/verdict.json"))
-        assert done <= len(finished) < 20
-        done = len(finished)
+    completed(tmp_path, *twenty, root="undisturbed")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    rng, told, found = Random(5), list[str](), 0
+    moments = sorted(rng.randint(0, 20) for _ in range(10))
+    assert moments == [0, 1, 7, 8, 11, 14, 16, 19, 20, 20]
+    for moment in moments:
+        with command(tmp_path, *twenty, temporary=temporary) as running:
+            told += killed_after(running, moment, found)
+            assert running.left_behind(set()) == []
+        finished = verdicts(tmp_path)
+        assert found <= len(finished) <= 20
+        found = len(finished)
     status, closing, cells = completed(tmp_path, *twenty)
-    assert (status, closing["done"]) == (0, 20)
-    assert len(cells) == 20 - done
-    verdicts = list((tmp_path / "results" / "tiny" / "sweep" / "cells").glob("*/*/verdict.json"))
-    assert len(verdicts) == 20
-    pd.testing.assert_frame_equal(values(tmp_path, "results"), values(tmp_path, "undisturbed"))
+    assert (status, closing["done"], len(cells)) == (0, 20, 20 - found)
+    assert len(set(told + cells)) == len(told + cells)
+    assert len({path.parent.parent for path in verdicts(tmp_path)}) == len(verdicts(tmp_path)) == 20
+    assert list(temporary.iterdir()) == []
+    assert sorted(path.name for path in sweep_of(tmp_path).iterdir()) == sorted(
+        path.name for path in sweep_of(tmp_path, "undisturbed").iterdir()
+    )
+    for table in ("values", "summary", "differences"):
+        pd.testing.assert_frame_equal(rows(tmp_path, "results", table), rows(tmp_path, "undisturbed", table))
 
 
 def test_nothing_is_run_again_and_more_repetitions_are_added(tmp_path: Path) -> None:
