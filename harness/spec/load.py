@@ -14,6 +14,9 @@ from harness.errors import SpecError
 from harness.spec.model import Spec
 from harness.spec.wording import Place, told
 
+Pairs = dict[str, tuple[yaml.Node, yaml.Node]]  # key -> the nodes of key and value
+MERGE = "tag:yaml.org,2002:merge"
+
 
 class Loader(yaml.SafeLoader):
     """YAML with the words of version 1.2: only true and false are booleans, so that `on:` and `no` stay words."""
@@ -72,14 +75,10 @@ class Document:
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
-            result: dict[Any, Any] = {}
-            for key_node, value_node in node.value:
-                key = str(key_node.value)
-                line, at = key_node.start_mark.line + 1, (*place, key)
-                if key in result:
-                    twice = f"this key stands twice; first in line {self.lines[at]}"
-                    raise SpecError(f"{self.path}:{line}: {dotted(at)}: {twice}")
-                self.lines[at] = line
+            result = {}
+            for key, (key_node, value_node) in self._pairs(node, place).items():
+                at = (*place, key)
+                self.lines[at] = key_node.start_mark.line + 1
                 result[key] = self._value(value_node, at)
             return result
         if isinstance(node, yaml.SequenceNode):
@@ -88,6 +87,33 @@ class Document:
             return scalar(node)
         except ValueError as error:  # such as the date 2026-02-31
             raise SpecError(f"{self.path}:{node.start_mark.line + 1}: {dotted(place)}: {error}") from error
+
+    def _pairs(self, node: yaml.MappingNode, place: Place) -> Pairs:
+        """By key; what `<<` takes in stands first, and gives way to the mapping's own keys (YAML 1.1, merge keys)."""
+        own, merged = Pairs(), Pairs()
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in lines:
+                twice = f"this key stands twice; first in line {lines[key]}"
+                raise SpecError(f"{self.path}:{line}: {dotted((*place, key))}: {twice}")
+            lines[key] = line
+            if key_node.tag == MERGE:
+                merged = self._merged(value_node, place)
+            else:
+                own[key] = key_node, value_node
+        return merged | own
+
+    def _merged(self, node: yaml.Node, place: Place) -> Pairs:
+        """Of one mapping, or of several, of which the first has the last word."""
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found: Pairs = {}
+        for source in reversed(sources):
+            if not isinstance(source, yaml.MappingNode):
+                advice = "takes in a mapping (<<: *name) or a list of mappings (<<: [*one, *other])"
+                raise SpecError(f"{self.path}:{source.start_mark.line + 1}: {dotted((*place, '<<'))}: {advice}")
+            found |= self._pairs(source, place)
+        return found
 
     def where(self, place: Sequence[str | int]) -> str:
         """`file:line: path` of the nearest place that the document has."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -34,12 +34,13 @@ class Variant:
 
     factors: dict[str, Any]
     changes: dict[str, Any]
+    whole: bool = False  # labels with whole paths, for these differ only before their last words
 
     @property
     def label(self) -> str:
         """ "wide hosts=20 ttl=5": its name, and the last words of the paths."""
         words = (
-            str(value) if path == "name" else f"{path.rpartition('.')[2]}={_shown(value)}"
+            str(value) if path == "name" else f"{path if self.whole else path.rpartition('.')[2]}={_shown(value)}"
             for path, value in self.factors.items()
         )  # fmt: skip
         return " ".join(words) or "base"
@@ -112,8 +113,8 @@ def read_design(path: Path, settings: Sequence[str], seed: int | None, engine: s
     spec, document = load_spec(path, settings)
     variants = tuple(_variants(spec.sweep, document))
     for variant in variants:
-        changed, changed_document = load_spec(path, [*settings, *variant.settings, *ALONE])
         try:
+            changed, changed_document = load_spec(path, [*settings, *variant.settings, *ALONE])
             make_plan(changed, changed_document)
         except SpecError as error:
             raise SpecError(f"variant {variant.label}: {error}") from error
@@ -143,6 +144,11 @@ def _variants(sweep: Sweep | None, document: Document) -> list[Variant]:
     labels = [json.dumps(variant.changes, sort_keys=True) for variant in found]
     if len(set(labels)) < len(labels):
         raise document.fail(("sweep",), "two variants are the same")
+    if len({variant.label for variant in found}) < len(found):  # tables tell variants apart by their labels
+        found = [replace(variant, whole=True) for variant in found]
+    names = [variant.label for variant in found]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise document.fail(("sweep",), f"two variants would both be called {twice[0]!r}")
     return found
 
 

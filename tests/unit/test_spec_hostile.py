@@ -15,6 +15,8 @@ from harness.spec.load import Loader
     ("text", "says"),
     [
         ("a: &x [*x]", "does an alias (*) stand within its own anchor (&)?"),
+        ("a: &x {<<: *x}", "does an alias (*) stand within its own anchor (&)?"),
+        ("a: &x {b: 1}\nc:\n  <<: *x\n  <<: *x", "spec.yaml:4: c.<<: this key stands twice; first in line 3"),
         ("a: " + "[" * 3000, "nested too deeply"),
         ("seed: 2026-13-45", "spec.yaml:1: seed: month must be in 1..12"),
         ("name: x\nseed: \x00", "spec.yaml:2: not YAML: character 0x0"),

@@ -64,6 +64,43 @@ sweep:
     assert cells[3].variant.changes == {"overlays.dht.options.alpha": 8, "topology.hosts": 12, "duration": "9 s"}
 
 
+def test_rows_take_in_others_by_merge_keys(tmp_path: Path) -> None:
+    more = """\
+sweep:
+  paired:
+    - &small {topology.hosts: 6, duration: 5 s}
+    - &fine {overlays.dht.options: {k: 2, alpha: 1}}
+    - {<<: *small, topology.hosts: 12}
+    - {<<: [*small, *fine], duration: 9 s}
+"""
+    variants = design(tmp_path, more).variants
+    assert variants[2].changes == {"topology.hosts": 12, "duration": "5 s"}
+    assert variants[3].changes == {
+        "topology.hosts": 6, "overlays.dht.options": {"k": 2, "alpha": 1}, "duration": "9 s",
+    }  # fmt: skip
+    assert variants[2].label == "hosts=12 duration=5 s"
+
+
+FAULTS = """faults:
+  - {crash: flooding-h1, at: 1 s}
+  - {crash: flooding-h2, at: 2 s}
+"""
+
+
+def test_paths_into_lists(tmp_path: Path) -> None:
+    more = FAULTS + "sweep: {grid: {'faults[0].crash': [flooding-h3, flooding-h4], 'faults[1].at': [2 s, 3 s]}}\n"
+    variants = design(tmp_path, more).variants
+    assert [variant.label for variant in variants] == [
+        "crash=flooding-h3 at=2 s", "crash=flooding-h3 at=3 s", "crash=flooding-h4 at=2 s", "crash=flooding-h4 at=3 s",
+    ]  # fmt: skip
+
+
+def test_labels_have_whole_paths_where_last_words_are_not_enough(tmp_path: Path) -> None:
+    more = FAULTS + "sweep: {paired: [{'faults[0].at': 3 s}, {'faults[1].at': 3 s}]}\n"
+    variants = design(tmp_path, more).variants
+    assert [variant.label for variant in variants] == ["faults[0].at=3 s", "faults[1].at=3 s"]
+
+
 def test_a_spec_without_a_sweep_is_repeated(tmp_path: Path) -> None:
     assert [(cell.label, cell.seed) for cell in design(tmp_path, "repeat: 2\n").cells()] == [
         ("base #1", 10),
@@ -93,6 +130,12 @@ def test_addresses_depend_on_what_the_outcome_depends_on(tmp_path: Path) -> None
         ("sweep: {grid: {seed.inner: [3]}}\n", "--set 'seed.inner=3': seed is a int and has no key 'inner'"),
         ("sweep: {paired: [{duration: 5 s}, {duration: 5 s}]}\n", "two variants are the same"),
         ("repeat: 0\n", "repeat"),
+        (
+            FAULTS + "sweep: {grid: {'faults[2].at': [3 s]}}\n",
+            "variant at=3 s: --set 'faults[2].at=\"3 s\"': faults[2]",
+        ),
+        ("sweep: {paired: [{duration: 5 s}, {<<: 3}]}\n", "sweep.paired[1].<<: takes in a mapping (<<: *name)"),
+        ("sweep: {grid: {topology.hosts: [6, '6']}}\n", "two variants would both be called 'topology.hosts=6'"),
     ],
 )
 def test_a_wrong_sweep_is_found_before_the_first_run(tmp_path: Path, more: str, message: str) -> None:
