@@ -7,9 +7,11 @@ the in-process engine advances its own time. All `t_ns` of one run are on the en
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from harness.faults import Action, Family
+
+PROBE_PORT = 7  # echo (RFC 862), on which no peer listens; probes go from it to it, and gateways let them through
 
 Say = Callable[[str], None]  # one line for the person who waits: "400 of 800 links"
 
@@ -39,6 +41,29 @@ class ProbeArrival(NamedTuple):
     target: str
     sent_ns: int
     received_ns: int
+
+
+class Endpoint(NamedTuple):
+    """A socket of a host."""
+
+    host: str
+    port: int
+    protocol: Literal["udp", "tcp"]
+
+
+class Shot(NamedTuple):
+    """A datagram, or an attempt to connect, from an endpoint to an address and port."""
+
+    source: Endpoint
+    to: tuple[str, int]
+
+
+class Seen(NamedTuple):
+    """A shot (by its number in the round) has come to an endpoint, and whom this takes for the sender."""
+
+    shot: int
+    at: Endpoint
+    sender: tuple[str, int]
 
 
 Notice = PeerEvent | PeerExit | ProbeArrival
@@ -71,6 +96,13 @@ class Engine(Protocol):
         """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives.
 
         By this family of addresses, or by the first that the two have in common.
+        """
+
+    def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
+        """Before peers are started: send shots between sockets of hosts and say what came where.
+
+        Sockets stay open for the next round, until one without listeners and shots, after which all gateways have
+        forgotten what they learned.
         """
 
     def wait(self, until: float) -> list[Notice]:

@@ -2,6 +2,7 @@
 
 build      the network is made and every setting read back
 calibrate  probes cross the idle network, to be compared with the plan
+survey     where there are gateways: who can be reached through them
 start      peers are started, those that others need first, until each says `ready`
 timeline   commands and faults at their moments; faults are confirmed by probes; everything is written down
 finish     peers and captures are stopped, statistics collected
@@ -22,6 +23,7 @@ from harness.ledger import Ledger
 from harness.live import Live
 from harness.plan.model import Plan, Step
 from harness.probing import BEFORE_COUNT, BEFORE_GAP_S, DURING_GAP_S, GIVE_UP_S, Prober, Rounds
+from harness.reach import Survey
 from harness.records import RunDir, read_json, write_json
 from harness.trials import Trial
 from harness.wording import tail, told
@@ -89,6 +91,8 @@ class _Conductor:
         self._phase("build", lambda: self.engine.build(lambda text: self.report({"say": text})))
         self.improvised.prepare()
         self._phase("calibrate", self._calibrate)
+        if self.plan.gateways:
+            self._phase("survey", self._survey)
         self._phase("start", self._start_peers)
 
     def timeline(self) -> None:
@@ -124,6 +128,10 @@ class _Conductor:
         while self.prober.open and self.engine.now() < end:
             self._wait(end)
         self.prober.give_up(float("inf"))
+
+    def _survey(self) -> None:
+        for row in Survey(self.plan, self.engine).rows():
+            self.journal.event(round(self.engine.now() * 1e9), "", "reachability", row)
 
     def _start_peers(self) -> None:
         for wave in sorted({peer.wave for peer in self.plan.peers}):

@@ -18,10 +18,12 @@ from harness import capture
 from harness.emulation import machine
 from harness.emulation.bird import Daemons, require
 from harness.emulation.blocks import Blocks
+from harness.emulation.exchange import Exchange
+from harness.emulation.gateways import Gateways
 from harness.emulation.network import Network
 from harness.emulation.prober import Prober
 from harness.emulation.processes import Processes
-from harness.engine import Notice, ProbeArrival, Say
+from harness.engine import Endpoint, Notice, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import (
     FLOOD_BYTES,
@@ -70,6 +72,8 @@ class MininetEngine:
         self.daemons = Daemons(plan, self.network.namespaces, self.processes, run_dir)
         self.blocks = Blocks(self.network.namespaces)
         self.prober = Prober(plan, self.network.namespaces, self.epoll)
+        self.gateways = Gateways(plan.gateways, self.network.namespaces)
+        self.sockets = Exchange(lambda host: str(plan.node[host].address), self.network.namespaces)
         self.capture: capture.Capture | None = None
         self._capture_failed = False
         self.machine = machine.Pressure()
@@ -86,6 +90,7 @@ class MininetEngine:
         self.network.build(self._heeding(say))
         if any(isinstance(action, Block) for fault in self.plan.faults for action in (*fault.apply, *fault.undo)):
             self.blocks.try_out()
+        self.gateways.build()
         self.facts |= self.network.facts()
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
         self.daemons.start(say, self._heed_interrupt)
@@ -191,6 +196,14 @@ class MininetEngine:
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         self.prober.send(source, target, token, family)
 
+    def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
+        self._heed_interrupt()
+        if listeners or shots:
+            return self.sockets.round(listeners, shots, copies, wait_s)
+        self.sockets.close()
+        self.gateways.forget()
+        return []
+
     # ---- notices ----
 
     def wait(self, until: float) -> list[Notice]:
@@ -254,6 +267,7 @@ class MininetEngine:
         self.processes.close()
         self.daemons.close()
         self.prober.close()
+        self.sockets.close()
         self.network.close()
         self.epoll.close()
         os.close(self._interrupted)

@@ -13,13 +13,13 @@ import time
 
 from harness.emulation import rtnl
 from harness.emulation.namespaces import Namespaces
+from harness.engine import PROBE_PORT as PORT
 from harness.engine import ProbeArrival
 from harness.errors import EmulationError
 from harness.faults import Family
 from harness.plan.addressing import family_of
 from harness.plan.model import Plan
 
-PORT = 7
 MARK = b"p2p-probe"
 _PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")
 SO_TIMESTAMPNS = 35

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.engine import Notice, PeerEvent, PeerExit, ProbeArrival, Say
+from harness.engine import Endpoint, Notice, PeerEvent, PeerExit, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError
 from harness.faults import Action, Family, Signal, StartPeer
 from harness.memory.clock import Clock
+from harness.memory.gateways import Boxes, refuse
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
 from harness.memory.peer import MemoryPeer, World
 from harness.plan.model import Plan
 from harness.records import RunDir
-from peers.core import Command
+from peers.core import Address, Command
 from peers.store import MemoryStore
 
 PROBE_BYTES = 32
@@ -35,11 +36,14 @@ class MemoryEngine:
         self.starts: dict[str, int] = {}  # how often each was started again
         self.disks: dict[str, MemoryStore] = {}  # what a peer has when it is started again
         self._notices: list[Notice] = []
+        self._open: set[Endpoint] = set()  # sockets of `exchange`
 
     def build(self, say: Say) -> None:
         refuse_unmodelled(self.plan)
+        refuse(self.plan)
         self.network = Network(self.plan, self.clock)
-        self.world = World(self.clock, self.network, {}, self._tell, self._exited, self.run_dir.logs)
+        boxes = Boxes(self.plan, self.clock)
+        self.world = World(self.clock, self.network, {}, self._tell, self._exited, self.run_dir.logs, boxes)
         say(f"{len(self.plan.nodes)} nodes and {len(self.plan.links)} links in memory")
 
     def now(self) -> float:
@@ -94,6 +98,35 @@ class MemoryEngine:
             self._notices.append(ProbeArrival(token, source, target, sent_ns, round(self.clock.now * 1e9)))
 
         self.network.send(source, target, PROBE_BYTES + WIRE_OVERHEAD_BYTES["udp"], arrive)
+
+    def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
+        if not (listeners or shots):
+            self._open.clear()
+            self.world.boxes.forget()
+            return []
+        self._open |= {*listeners, *(shot.source for shot in shots if shot.source.protocol == "udp")}
+        found: dict[int, Seen] = {}
+        for number, shot in enumerate(shots):
+            self._shoot(number, shot, copies, found)
+        end = self.clock.now + wait_s
+        while len(found) < len(shots) and self.clock.next_event <= end:
+            self.clock.step()
+        if len(found) < len(shots):
+            self.clock.now = end
+        return [found[number] for number in sorted(found)]
+
+    def _shoot(self, number: int, shot: Shot, copies: int, found: dict[int, Seen]) -> None:
+        source = shot.source
+        own, to = Address(str(self.plan.node[source.host].address), source.port), Address(*shot.to)
+
+        def arrive(seen: Address, at: Address, host: str) -> None:
+            end = Endpoint(host, at.port, source.protocol)
+            if end in self._open:
+                found.setdefault(number, Seen(number, end, (seen.host, seen.port)))
+
+        size = PROBE_BYTES + WIRE_OVERHEAD_BYTES[source.protocol]
+        for copy in range(copies):
+            self.clock.after(0.05 * copy, lambda: self.world.carry(source.host, source.protocol, own, to, size, arrive))
 
     def wait(self, until: float) -> list[Notice]:
         clock = self.clock

@@ -126,6 +126,9 @@ class Network:
                 self.ways[link.name, "ab"].line, self.ways[link.name, "ba"].line = deque(), deque()
         self.host_of = {address: node.name for node in plan.nodes for address in node.addresses}
         self.addresses_of = {node.name: frozenset(node.addresses) for node in plan.nodes}
+        for gateway in plan.gateways:  # as which it is seen, where that is not the router's own address
+            self.host_of[gateway.address] = gateway.node
+            self.addresses_of[gateway.node] |= {gateway.address}
         self.floods: dict[str, Flood] = {}
         self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 

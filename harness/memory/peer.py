@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.memory.clock import Clock
+from harness.memory.gateways import Boxes
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network
 from harness.memory.streams import SEGMENT_BYTES, Half, handshake
 from harness.plan.model import PeerPlan
@@ -41,6 +42,7 @@ from peers.store import Store
 from peers.streams import CONNECT_TIMEOUT_S
 
 Tell = Callable[[str, str, dict[str, Any]], None]  # peer, event, fields
+Arrive = Callable[[Address, Address, str], None]  # whom it is seen from, the endpoint that it came to, its host
 CRASH_STATUS = 70  # EX_SOFTWARE, as the shell of a real peer ends when its core raises
 
 
@@ -54,6 +56,36 @@ class World:
     tell: Tell
     exited: Callable[[str, int], None]
     logs: Path
+    boxes: Boxes
+
+    def carry(
+        self, host: str, protocol: str, own: Address, to: Address, size: int, arrive: Arrive,
+        lost: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Send a packet through what gateways there are; in time either `arrive` or `lost` is called."""
+        network, boxes = self.network, self.boxes
+        target = network.host_of.get(to.host)
+        if target is None:
+            return  # nobody has this address: the packet is lost as on a real network
+        if not boxes:
+            network.send(host, target, size, lambda: arrive(own, to, target), lost)
+            return
+        seen = boxes.leave(host, protocol, (own.host, own.port), (to.host, to.port))
+
+        def there() -> None:
+            found = None if seen is None else boxes.enter(host, protocol, seen, (to.host, to.port))
+            if found is None or seen is None:
+                if lost:
+                    lost()
+                return
+            at, end = found
+            sender, mine = Address(*seen), Address(*end)
+            if at == target:
+                arrive(sender, mine, at)
+            else:
+                network.send(target, at, size, lambda: arrive(sender, mine, at), lost)
+
+        network.send(host, target, size, there, lost)
 
 
 @dataclass
@@ -130,11 +162,11 @@ class MemoryPeer:
     # ---- datagrams and timers ----
 
     def _datagram(self, to: Address, data: bytes) -> None:
-        target, own = self.world.network.host_of.get(to.host), self._own(to)
-        if target is None or own is None:
-            return  # nobody has this address, or we none of its family: the packet is lost as on a real network
+        own = self._own(to)
+        if own is None:
+            return  # we have no address of its family
         size = len(data) + WIRE_OVERHEAD_BYTES["udp"]
-        self.world.network.send(self.host, target, size, lambda: self._arrive(own, str(to), data))
+        self.world.carry(self.host, "udp", own, to, size, lambda seen, at, _host: self._arrive(seen, str(at), data))
 
     def _own(self, to: Address) -> Address | None:
         return next((own for own in self.core.addresses if own.ipv6 == to.ipv6), None)
@@ -161,19 +193,26 @@ class MemoryPeer:
         def fail() -> None:
             self.take(Closed(conn, "timeout"))
 
-        network = self.world.network
-        target = network.host_of.get(to.host)
-        if self._own(to) is None:
+        network, own = self.world.network, self._own(to)
+        if own is None:
             network.clock.after(0.0, lambda: self.take(Closed(conn, "error: EINVAL")))  # as binding to the other family
-        elif target is None:
+        elif to.host not in network.host_of:
             network.clock.after(CONNECT_TIMEOUT_S, fail)
         else:
-            handshake(network, self.host, target, lambda: self._reached(conn, to, target), fail)
+            me = Address(own.host, 32768 + conn % 28000)  # an ephemeral port
 
-    def _reached(self, conn: int, to: Address, target: str) -> None:
+            def reached(seen: Address, at: Address, host: str) -> None:
+                self._reached(conn, to, seen, at, host)
+
+            def syn(lost: Callable[[], None]) -> None:
+                self.world.carry(self.host, "tcp", me, to, WIRE_OVERHEAD_BYTES["tcp"], reached, lost)
+
+            handshake(network.clock, syn, fail)
+
+    def _reached(self, conn: int, to: Address, seen: Address, at: Address, target: str) -> None:
         """The SYN is there: the other end accepts or refuses, and its answer travels back."""
         world = self.world
-        other = world.listeners.get(str(to))
+        other = world.listeners.get(str(at))
         back = Half(world.network, target, self.host)
         if other is None or "tcp" not in other.transports:
             back.write(0, lambda: self.take(Closed(conn, "refused")))
@@ -182,14 +221,12 @@ class MemoryPeer:
         far = other._inbound
         there = Half(world.network, self.host, target)
         other._streams[far] = _End(back, self, conn)
-        back.write(0, lambda: self._opened(conn, to, _End(there, other, far)))
+        back.write(0, lambda: self._opened(conn, to, seen, _End(there, other, far)))
 
-    def _opened(self, conn: int, to: Address, end: _End) -> None:
+    def _opened(self, conn: int, to: Address, me: Address, end: _End) -> None:
         if not self.alive:
             return
         self._streams[conn] = end
-        own = self._own(to) or self.core.address
-        me = Address(own.host, 32768 + conn % 28000)  # an ephemeral port
         end.out.write(0, lambda: end.other.take(Opened(end.other_conn, me, True)))
         self.take(Opened(conn, to, False))
 

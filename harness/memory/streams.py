@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.memory.clock import Clock
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network
 from peers.streams import CONNECT_TIMEOUT_S
 
@@ -109,11 +110,8 @@ class Half:
             self._threshold = self._window = max(self._window / 2, 2 * SEGMENT_BYTES)
 
 
-def handshake(
-    network: Network, source: str, target: str, reached: Callable[[], None], fail: Callable[[], None]
-) -> None:
-    """Send a SYN, again after 1, 2, 4 s; `reached` is called when it arrives, `fail` when none does in time."""
-    clock = network.clock
+def handshake(clock: Clock, syn: Callable[[Callable[[], None]], None], fail: Callable[[], None]) -> None:
+    """Send a SYN, again after 1, 2, 4 s whenever `syn` calls what it is given: it is lost. In the end `fail`."""
     deadline = clock.now + CONNECT_TIMEOUT_S
 
     def attempt(wait: float) -> None:
@@ -123,6 +121,6 @@ def handshake(
             else:
                 clock.after(wait, lambda: attempt(2 * wait))
 
-        network.send(source, target, WIRE_OVERHEAD_BYTES["tcp"], reached, lost)
+        syn(lost)
 
     attempt(1.0)

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from harness.faults import Fault
-from harness.plan import ospf
+from harness.plan import gateways, ospf
 from harness.plan.addressing import FAMILIES
 from harness.plan.arrivals import with_arrivals
 from harness.plan.degrees import ranked_hosts
@@ -48,6 +48,8 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     """The plan of a spec. Raises SpecError with the place in the document."""
     topology = _topology(spec, document)
     hosts = host_universe(topology)
+    drafts = gateways.draft(spec, document, topology, hosts)
+    topology = drafts.topology
     without = lacking(spec, document, topology, hosts)
     try:
         routes = Routes(topology)
@@ -61,15 +63,19 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     hosts = ranked_hosts(hosts, topology, peers)
     faults, probes, arriving = _faults(spec, document, topology, nodes, peers, hosts, addresses)
     peers = with_arrivals(peers, arriving)
+    node_plans = nodes.plan(daemons=spec.network.routing == "ospf")
+    behind = gateways.gateway_plans(drafts, node_plans, peers, document)
+    peers = gateways.as_told(peers, behind, document)
+    faults = tuple(gateways.widened(fault, behind, addresses) for fault in faults)
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,
         network=_network(spec),
-        nodes=nodes.plan(daemons=spec.network.routing == "ospf"), links=link_plans(topology), peers=peers,
+        nodes=node_plans, links=link_plans(topology), peers=peers,
         items=item_names(spec.items.count),
         timeline=_timeline(steps(spec, document, hosts, peers), faults), faults=faults, probes=probes,
         capture=_capture(spec, document, topology, hosts),
         expectations=tuple(_expectation(e, i, spec, document) for i, e in enumerate(spec.expect)),
-        ready_timeout_s=spec.ready_timeout,
+        ready_timeout_s=spec.ready_timeout, gateways=behind,
     )  # fmt: skip
 
 

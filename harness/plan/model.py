@@ -119,6 +119,31 @@ class PeerPlan:
 
 
 @dataclass(frozen=True)
+class GatewayPlan:
+    """A router that translates (NAT) or filters, between those on its inside and everybody else.
+
+    `inside`: the addresses that it translates, each with the ports (lowest, highest) that it may be given; (0, 0):
+    its own where they are free. `forwards`: ports at which strangers are let in, and to which address.
+    """
+
+    node: str
+    kind: Literal["full_cone", "address_restricted", "port_restricted", "symmetric", "firewall"]
+    preset: str  # "" where a kind was asked for
+    layer: int  # 1, or 2 where there are gateways on its inside
+    interface: str  # the one to the outside
+    address: str  # of that interface: as which those on the inside are seen
+    hosts: tuple[str, ...]  # that are behind it
+    inside: tuple[tuple[str, int, int], ...]
+    forwards: tuple[tuple[int, str], ...]
+    udp_timeout_s: float
+    tcp_timeout_s: float
+
+    @property
+    def translates(self) -> bool:
+        return self.kind != "firewall"
+
+
+@dataclass(frozen=True)
 class Step:
     """One moment of the timeline: an order to a peer, a fault that comes or goes, or whose condition is looked for."""
 
@@ -225,6 +250,7 @@ class Plan:
     capture: CapturePlan | None
     expectations: tuple[Expectation, ...] = ()
     ready_timeout_s: float = 30.0
+    gateways: tuple[GatewayPlan, ...] = ()  # inner ones first
     format: int = FORMAT
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.spec.base import Direction, Selector, Strict, When
+from harness.spec.behind import Behind
 from harness.spec.command import PeerCommand
 from harness.spec.faults import FaultEntry
 from harness.spec.units import Bytes, Hertz, Milliseconds, Seconds
@@ -82,9 +83,14 @@ class Network(Strict):
     addresses: Literal["ipv4", "ipv6", "dual"] = Field("ipv4", description="of hosts and routers")
     ipv4_only: Selector = Field([], description="hosts without IPv6 in a network that has both")
     ipv6_only: Selector = Field([], description="hosts without IPv4 in a network that has both")
+    behind: list[Behind] = Field([], description="hosts behind NATs and firewalls")
 
     @model_validator(mode="after")
     def _families(self) -> Network:
+        if self.behind and self.addresses != "ipv4":
+            raise ValueError("'behind' puts hosts behind gateways of IPv4 alone: it goes with 'addresses: ipv4'")
+        if self.behind and self.routing == "ospf":
+            raise ValueError("'behind' puts routers into the network that run no daemons: use 'routing: recompute'")
         if self.addresses != "dual" and (self.ipv4_only or self.ipv6_only):
             raise ValueError("'ipv4_only' and 'ipv6_only' are for networks that have both: 'addresses: dual'")
         if self.addresses != "ipv4" and self.mtu < IPV6_MIN_MTU:
