@@ -18,8 +18,9 @@ Events every core emits (fields besides `t_ns`, which the shell adds):
     received    kind, id, op, from, bytes, reply   one protocol message arrived (only when traced)
     malformed   from, reason                 input that was dropped
     state       op, state                    the answer to the command `dump`
-Events of the shell itself: `listening` (address, pid), `stopped` (reason, unsent_datagrams, refused_streams), `crash`
-(error). A core whose verbs contain `stop` gets that command last of all, to say goodbye to others.
+Events of the shell itself: `listening` (address, address6 where there are both, pid), `stopped` (reason,
+unsent_datagrams, refused_streams), `crash` (error). A core whose verbs contain `stop` gets that command last of all, to
+say goodbye to others.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """IPv6 and both families in plans: addresses, routes, who listens where, probes, and what is refused."""
 
+from collections import Counter
 from ipaddress import IPv6Address, ip_network
 
 import pytest
@@ -7,7 +8,10 @@ from specs import SMALL, plan_of
 
 from harness.errors import SpecError
 from harness.faults import Block, PathCheck
+from harness.memory.engine import MemoryEngine
 from harness.plan.addressing import family_of, unique_local
+from harness.records import RunDir, read_lines
+from harness.run import conduct
 
 NETWORK = "network: {addresses: FAMILIES}\n"
 OVERLAYS = """\
@@ -149,3 +153,46 @@ def test_what_is_refused(tmp_path, network, overlay, told):
 def test_a_tracker_that_cannot_be_reached_is_refused(tmp_path):
     with pytest.raises(SpecError, match="tracker-west1 has no family of addresses in common with any"):
         plan_of(tmp_path, text("dual, ipv4_only: west3, ipv6_only: west1"))
+
+
+SERVED = """\
+name: served
+duration: 16 s
+topology: {generator: regions, regions: {a: 4, b: 4}}
+links: {access: {delay: 3 ms}}
+network: {addresses: FAMILY}
+overlays: {PROTOCOL: {protocol: PROTOCOL, peers: PEERS}}
+items: {count: 2, size: 30 kB}
+workload: [WORKLOAD]
+"""
+DOWNLOADS = "{publish: {by: a1}, at: 3 s}, {download: {by: all except a1}, at: 8 s, count: 6}"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "peers", "workload"),
+    [
+        ("client_server", "[{role: server, on: a1}, {role: client, on: all except a1}]", DOWNLOADS),
+        (
+            "bittorrent",
+            "[{role: tracker, on: b1}, {role: peer, on: all except b1}]",
+            DOWNLOADS.replace("all except a1", "all except a1 except b1"),
+        ),
+        ("bittorrent", "[{on: all, options: {discovery: dht}}]", DOWNLOADS),
+        ("discovery", "[{role: bootnode, on: a1}, {role: node, on: all except a1}]", ""),
+    ],
+)
+def test_protocols_do_over_ipv6_what_they_do_over_ipv4(tmp_path, protocol, peers, workload):
+    """The same messages, operations and outcomes: an address is longer, and nothing else."""
+    found = {}
+    for family in ("ipv4", "ipv6"):
+        spec = SERVED.replace("PROTOCOL", protocol).replace("PEERS", peers).replace("WORKLOAD", workload)
+        run_dir = RunDir(tmp_path / family).create()
+        plan = plan_of(tmp_path, spec.replace("FAMILY", family))
+        assert conduct(plan, MemoryEngine(plan, run_dir), run_dir, lambda _report: None) == "finished"
+        events = list(read_lines(run_dir.events))
+        found[family] = Counter((event["event"], event.get("kind"), event.get("ok")) for event in events)
+        remotes = [event["remote"] for event in events if event["event"] == "neighbour"]
+        assert {family_of(remote) for remote in remotes} <= {family}
+    assert found["ipv4"] == found["ipv6"]
+    assert sum(count for (event, _kind, _ok), count in found["ipv6"].items() if event == "sent") >= 12
+    assert not any(event in ("malformed", "crash") or ok is False for event, _kind, ok in found["ipv6"])
