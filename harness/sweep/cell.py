@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from argparse import Namespace
 from dataclasses import dataclass
@@ -27,25 +28,32 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an order: `problem` is "" unless the cell could not be run."""
+    """What came of an order: `problem` is "" unless the cell could not be run; `cpu_s` of all its processes."""
 
     run_dir: str
     seconds: float
     verdict: str
     outcome: str
     problem: str = ""
+    cpu_s: float = 0.0
 
 
 def run_cell(order: Order) -> Result:
     """Run it, make its tables, metrics and verdict; figures are for `harness report`. Never raises HarnessError."""
-    begin = time.monotonic()
+    begin, used_s = time.monotonic(), _cpu_s()
     run_dir = RunDir(Path(order.run_dir))
     try:
         verdict, outcome = _run(order, run_dir)
         problem = ""
     except HarnessError as error:
         verdict, outcome, problem = "", "", str(error)
-    return Result(order.run_dir, time.monotonic() - begin, verdict, outcome, problem)
+    return Result(order.run_dir, time.monotonic() - begin, verdict, outcome, problem, _cpu_s() - used_s)
+
+
+def _cpu_s() -> float:
+    """Of this process and of its children that have ended: when a run is over, none of it goes on."""
+    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _run(order: Order, run_dir: RunDir) -> tuple[str, str]:

@@ -98,9 +98,9 @@ class Sweep:
             if result.verdict not in DONE:
                 self.tally.bad += 1
                 self.tally.problems[cell.label] = result.problem or "the run is INVALID"
-            self.report({"cell": cell.label, "seconds": result.seconds, "verdict": result.verdict or "none",
-                         "outcome": result.outcome, "problem": result.problem, "done": self._finished,
-                         "cells": self.tally.cells, "left_s": self._left_s()})  # fmt: skip
+            self.report({"cell": cell.label, "seconds": result.seconds, "cpu_s": result.cpu_s,
+                         "verdict": result.verdict or "none", "outcome": result.outcome, "problem": result.problem,
+                         "done": self._finished, "cells": self.tally.cells, "left_s": self._left_s()})  # fmt: skip
 
     @property
     def _finished(self) -> int:
