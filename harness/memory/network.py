@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from harness.errors import EmulationError
@@ -43,6 +43,7 @@ class Way:
     packets: int = 0
     lost: int = 0
     dropped: int = 0
+    corrupted: int = 0
 
     def reach(self, arrival: float) -> float | None:
         """When a packet that comes at `arrival` gets to the rate limit; None when it is lost."""
@@ -54,10 +55,14 @@ class Way:
             self.lost += 1
             return None
         out = arrival + self._delay_s()
-        if not (self.impairment.reorder_pct and self.rng.random() * 100 < self.impairment.reorder_pct):
+        if not self.befalls(self.impairment.reorder_pct):
             out = max(out, self.last_out)
             self.last_out = out
         return out
+
+    def befalls(self, share_pct: float) -> bool:
+        """Whether this packet is one of such a share; draws nothing where there is none."""
+        return bool(share_pct) and self.rng.random() * 100 < share_pct
 
     def set(self, impairment: Impairment, now: float) -> list[float]:
         """Change it; returns when packets leave now that had been promised another moment."""
@@ -135,7 +140,10 @@ class Network:
     def send(
         self, source: str, target: str, size: int, arrive: Callable[[], None], lost: Callable[[], None] | None = None
     ) -> None:
-        """Send a packet of `size` bytes on the wire between two hosts: in time either `arrive` or `lost` is called."""
+        """Send a packet of `size` bytes on the wire between two hosts: in time `arrive` or `lost` is called.
+
+        `arrive` more than once where a link duplicates packets.
+        """
         if source == target:
             self.clock.after(LOOPBACK_S, arrive)
             return
@@ -151,12 +159,31 @@ class Network:
     ) -> None:
         way = ways[number]
         arrival = way.reach(self.clock.now)
-        out = None if arrival is None else way.send(arrival, size)
-        if arrival is None or out is None:
+        if arrival is None:
             if lost:
                 lost()
             return
-        leave = arrive if number + 1 == len(ways) else lambda: self._enter(ways, number + 1, size, arrive, lost)
+        twice = way.befalls(way.impairment.duplicate_pct)
+        self._cross(ways, number, arrival, size, arrive, lost)
+        if twice:  # whoever sends knows of one packet only
+            self._cross(ways, number, arrival, size, arrive, None)
+
+    def _cross(
+        self, ways: list[Way], number: int, arrival: float, size: int, arrive: Callable[[], None],
+        lost: Callable[[], None] | None,
+    ) -> None:  # fmt: skip
+        """A packet that gets to the rate limit at `arrival`; one that is corrupted uses the link like any other."""
+        way = ways[number]
+        out = way.send(arrival, size)
+        if out is None:
+            if lost:
+                lost()
+            return
+        if way.befalls(way.impairment.corrupt_pct):
+            way.corrupted += 1
+            leave = lost or _nothing  # its checksum is wrong: nobody takes it
+        else:
+            leave = arrive if number + 1 == len(ways) else lambda: self._enter(ways, number + 1, size, arrive, lost)
         if way.line is None or way.impairment.rate_mbit is None:
             self.clock.at(out, leave)
         else:
@@ -228,6 +255,7 @@ class Network:
             "packets": sum(way.packets for way in ways),
             "lost_as_planned": sum(way.lost for way in ways),
             "dropped": sum(way.dropped for way in ways),
+            "corrupted": sum(way.corrupted for way in ways),
         }
 
 
@@ -243,18 +271,10 @@ def topology_of(plan: Plan) -> Topology:
 
 
 def refuse_unmodelled(plan: Plan) -> None:
-    """Raises EmulationError for programs of others, and for impairments that this network does not model."""
+    """Raises EmulationError for programs of others."""
     for peer in plan.peers:
         if peer.command is not None:
             raise EmulationError(
                 f"peer {peer.name} is the program {peer.command.program[0]}; engine memory runs our own peers only: "
                 "use --engine mininet, with --clock virtual if you like"
-            )
-    ways = [(link.name, way) for link in plan.links for way in (link.ab, link.ba)]
-    ways += [(a.link, a.impairment) for fault in plan.faults for a in fault.apply if isinstance(a, Shape)]
-    for name, way in ways:
-        if replace(way, duplicate_pct=0.0, corrupt_pct=0.0) != way:
-            raise EmulationError(
-                f"link {name!r} duplicates or corrupts packets (by itself or by a fault), which engine memory does not "
-                "model; use engine mininet, or take 'duplicate' and 'corrupt' away"
             )

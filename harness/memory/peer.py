@@ -201,8 +201,12 @@ class MemoryPeer:
         else:
             me = Address(own.host, 32768 + conn % 28000)  # an ephemeral port
 
+            came: list[Address] = []
+
             def reached(seen: Address, at: Address, host: str) -> None:
-                self._reached(conn, to, seen, at, host)
+                if not came:  # a SYN's second copy opens nothing
+                    came.append(seen)
+                    self._reached(conn, to, seen, at, host)
 
             def syn(lost: Callable[[], None]) -> None:
                 self.world.carry(self.host, "tcp", me, to, WIRE_OVERHEAD_BYTES["tcp"], reached, lost)

@@ -91,6 +91,8 @@ class Half:
         return 2 * self.network.delay_s(self.source, self.target)
 
     def _arrive(self, number: int, size: int, do: Callable[[], None]) -> None:
+        if number < self._done or number in self._arrived:
+            return  # a second copy
         if size:
             self.network.clock.after(self._round_trip_s() / 2, lambda: self._acknowledged(size))
         self._arrived[number] = do

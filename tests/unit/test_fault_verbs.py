@@ -117,6 +117,16 @@ def test_probes_of_a_cap_may_stand_behind_a_full_queue(tmp_path):
     assert all(check.queue_ms == 0 for check in fault.undo_checks)
 
 
+def test_at_a_low_rate_a_probe_takes_long_to_be_sent(tmp_path):
+    slow = with_faults("{degrade: {link: west1-west, delay: 50 ms}, from: 5 s, to: 9 s}")
+    fault = plan_of(tmp_path, slow.replace("10 Mbit/s", "64 kbit/s")).faults[0]
+    checks = [check for check in (*fault.apply_checks, *fault.undo_checks) if isinstance(check, DelayCheck)]
+    assert checks
+    for check in checks:  # 94 bytes at 8 bytes a ms, on each line that is so slow
+        assert check.queue_ms % 11.75 == 0
+        assert check.queue_ms >= 11.75
+
+
 @pytest.mark.parametrize(
     ("took_ms", "confirmed"), [(6.9, False), (7.1, True), (13.0, True), (212.9, True), (213.1, False)]
 )

@@ -8,11 +8,9 @@ from specs import plan_of
 
 from harness.errors import EmulationError
 from harness.faults import Block, EndFlood, Flood, SetLink, Shape, Unblock
-from harness.memory import MemoryEngine
 from harness.memory.clock import Clock
 from harness.memory.network import Network, Way
 from harness.memory.streams import Half
-from harness.records import RunDir
 from topologies.model import Impairment
 
 TWO = """\
@@ -171,14 +169,37 @@ def test_streams_outlive_an_outage(network):
     assert 5.0 < got[0] < 12.0  # the time-out doubles: the next attempt comes within as long again
 
 
-def test_what_is_not_modelled_is_refused(tmp_path):
-    plan = plan_of(tmp_path, TWO.replace("delay: 10 ms,", "delay: 10 ms, duplicate: 1 %,"))
-    with pytest.raises(EmulationError, match="does not model"):
-        MemoryEngine(plan, RunDir(tmp_path / "run").create()).build(lambda text: None)
-    burst = "faults:\n  - {degrade: {link: access, corrupt: 5 %}, from: 2 s, to: 3 s}\n"
-    plan = plan_of(tmp_path, TWO + burst)
-    with pytest.raises(EmulationError, match=r"by a fault.*does not model"):
-        MemoryEngine(plan, RunDir(tmp_path / "again").create()).build(lambda text: None)
+def test_every_packet_twice_or_not_at_all(network):
+    network.apply(Shape("h1-center", "ab", Impairment(delay_ms=10, duplicate_pct=100)))
+    assert arrivals(network, count=3, size=0) == pytest.approx([0.020] * 6)
+    network.apply(Shape("h1-center", "ab", Impairment(delay_ms=10, corrupt_pct=100)))
+    assert arrivals(network, count=3, size=0) == [None] * 3
+    assert network.statistics()["corrupted"] == 3
+
+
+def test_what_is_corrupted_has_used_the_link(network):
+    """125 bytes at 1 Mbit/s take 1 ms on each link: what comes behind it waits for it."""
+    network.apply(Shape("h1-center", "ab", Impairment(delay_ms=10, rate_mbit=1.0, corrupt_pct=100)))
+    lost = []
+    network.send("h1", "h2", 125, lambda: None, lambda: lost.append(network.clock.now))
+    assert network.ways["h1-center", "ab"].busy_until == pytest.approx(network.clock.now + 0.011)
+    begun = network.clock.now
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    assert lost == [pytest.approx(begun + 0.011)]
+
+
+@pytest.mark.parametrize(
+    "impairment", [{"duplicate_pct": 100}, {"corrupt_pct": 30}, {"reorder_pct": 50, "jitter_ms": 5}]
+)
+def test_streams_repair_bursts(network, impairment):
+    network.apply(Shape("h1-center", "ab", Impairment(delay_ms=10, **impairment)))
+    half, got = Half(network, "h1", "h2"), []
+    for number in range(200):
+        half.write(1000, lambda number=number: got.append(number))
+    while network.clock.next_event < float("inf"):
+        network.clock.step()
+    assert got == list(range(200))
 
 
 def test_a_stream_asks_for_more_when_its_window_takes_all(network):
