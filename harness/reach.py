@@ -58,7 +58,7 @@ class Survey:
         self.outside = [host for host in hosts if host not in self.behind]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each peer behind a gateway (`what` "peer") and for one host of each chain ("gateway").
+        """One row for each peer (`what` "peer") and for one host of each chain ("gateway").
 
         Keys: what, name, gateways, kind, and planned and measured: mapping and filtering, or udp and tcp. Raises
         EmulationError.
@@ -70,28 +70,26 @@ class Survey:
         return found
 
     def _name(self, chain: Sequence[GatewayPlan]) -> dict[str, Any]:
-        kind = chain[0].preset or "+".join(gateway.kind for gateway in chain)
+        kind = chain[0].preset if chain and chain[0].preset else "+".join(g.kind for g in chain) or "open"
         return {"gateways": [gateway.node for gateway in chain], "kind": kind}
 
     # ---- strangers ----
 
     def _strangers(self) -> list[dict[str, Any]]:
-        peers = [peer for peer in self.plan.peers if peer.host in self.behind]
-        if not self.outside or not peers:
-            return []
         listeners, shots = [], []
-        for number, peer in enumerate(peers):
+        for number, peer in enumerate(self.plan.peers):
             own, _, port = peer.listen.rpartition(":")
-            to = seen_as(peer.host, self.outside[0], self.chains) or own, int(port)
+            stranger = next(host for host in self.outside if host != peer.host)
+            to = seen_as(peer.host, stranger, self.chains) or own, int(port)
             listeners += [Endpoint(peer.host, int(port), protocol) for protocol in ("udp", "tcp")]
             shots += [
-                Shot(Endpoint(self.outside[0], NEAR_PORT, "udp"), to),
-                Shot(Endpoint(self.outside[0], DIAL_PORT + number, "tcp"), to),
+                Shot(Endpoint(stranger, NEAR_PORT, "udp"), to),
+                Shot(Endpoint(stranger, DIAL_PORT + number, "tcp"), to),
             ]
         seen = {s.shot: s for s in self.engine.exchange(listeners, shots, COPIES, WAIT_S)}
         rows = []
-        for number, peer in enumerate(peers):
-            chain = self.behind[peer.host]
+        for number, peer in enumerate(self.plan.peers):
+            chain = self.chains.get(peer.host, ())
             came = [(s := seen.get(2 * number + place)) is not None and s.at.host == peer.host for place in (0, 1)]
             wanted = lets_in(chain, peer)
             rows.append({
@@ -107,8 +105,6 @@ class Survey:
         for host, chain in self.behind.items():
             if self.plan.node[host].kind == "host":
                 hosts.setdefault(tuple(gateway.node for gateway in chain), host)
-        if len(self.outside) < 2:
-            return []
         one, other = self.outside[:2]
         ends = [Endpoint(one, NEAR_PORT, "udp"), Endpoint(one, FAR_PORT, "udp"), Endpoint(other, NEAR_PORT, "udp")]
         to = [(str(self.plan.node[end.host].address), end.port) for end in ends]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from harness.plan.gateways import outside_listens
 from harness.plan.model import Plan
 
 
@@ -19,6 +20,13 @@ class Book:
             for listen in peer.listens:
                 self._by_listen[peer.overlay, listen] = peer.name
                 by_host.setdefault((peer.overlay, listen.rpartition(":")[0]), []).append(peer.name)
+        shared: dict[tuple[str, str], list[str]] = {}  # at a gateway's address: who is meant, is known if one alone is
+        for name, listens in outside_listens(plan).items():
+            for listen in listens:
+                overlay = plan.peer[name].overlay
+                shared.setdefault((overlay, listen), []).append(name)
+                by_host.setdefault((overlay, listen.rpartition(":")[0]), []).append(name)
+        self._by_listen |= {key: names[0] for key, names in shared.items() if len(names) == 1}
         self._alone = {key: names[0] for key, names in by_host.items() if len(names) == 1}
 
     def peer_at(self, overlay: str, address: str | None) -> str:

@@ -19,6 +19,7 @@ from harness.analysis import (
     operations,
     peers,
     probes,
+    reachability,
     source,
     traffic,
     windows,
@@ -52,6 +53,7 @@ class Tables:
     fault_checks: pd.DataFrame
     probes: pd.DataFrame
     paths: pd.DataFrame
+    reachability: pd.DataFrame
     pressure: pd.DataFrame
     packets: pd.DataFrame
     wire_messages: pd.DataFrame
@@ -84,6 +86,7 @@ class Dataset:
         self.blocks, self.heads = tables.blocks, tables.heads
         self.confirmations, self.address_tables = tables.confirmations, tables.address_tables
         self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
+        self.reachability = tables.reachability
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
         self.book, self.underlay = Book(plan), Underlay(plan)
@@ -151,6 +154,7 @@ def from_source(run: source.Source) -> Dataset:
         fault_checks=windows.checks(run),
         probes=probe_table,
         paths=probes.paths(run, underlay, probe_table),
+        reachability=reachability.reachability(run),
         pressure=_pressure(run),
         packets=frames.packets,
         wire_messages=frames.wire_messages,

@@ -15,6 +15,7 @@ from harness.analysis.thresholds import THRESHOLDS
 
 VALID, SUSPECT, INVALID = "VALID", "SUSPECT", "INVALID"
 LEVELS = (VALID, SUSPECT, INVALID)
+WRONG_SHOWN = 5  # lines of one kind
 HIDDEN = "capture_snap"  # the check that tells of messages which a short snap length leaves out
 
 
@@ -155,6 +156,29 @@ def faults(data: Dataset) -> Iterator[Check]:
         yield Check("faults", VALID, f"{text}, applied at most {late_ms:.0f} ms late")
 
 
+def reachability(data: Dataset) -> Iterator[Check]:
+    """Every gateway must map, filter and let in as planned, as packets met it before the peers started."""
+    if not data.plan.gateways or data.manifest.get("t0_ns") is None:
+        return
+    table = data.reachability
+    unknown = {g.node for g in data.plan.gateways} - {name for some in table["gateways"] for name in some.split()}
+    if unknown:
+        text = f"nobody found out what {', '.join(sorted(unknown))} let pass"
+        yield Check("reachability", INVALID, text)
+    wrong = table[~table["ok"]]
+    for row in rows(wrong.head(WRONG_SHOWN)):
+        yield Check(
+            "reachability", INVALID,
+            f"{row['aspect']} of {row['name']} behind {row['gateways'] or 'no gateway'} ({row['kind']}): planned "
+            f"{row['planned']}, measured {row['measured']}",
+        )  # fmt: skip
+    if wrong.empty and not unknown:
+        text = (
+            f"reachability: {len(data.plan.gateways)} gateways map, filter and let in as planned ({len(table)} tests)"
+        )
+        yield Check("reachability", VALID, text)
+
+
 # ---- what the harness lost ----
 
 
@@ -242,5 +266,5 @@ def ending(data: Dataset) -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[Dataset], Iterable[Check]], ...] = (
-    ending, something, faults, delay, loss, traffic, capture, unplanned_drops, timing, pressure,
+    ending, something, reachability, faults, delay, loss, traffic, capture, unplanned_drops, timing, pressure,
 )  # fmt: skip

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.analysis import circuits, eclipse, recovery
+from harness.analysis import circuits, eclipse, reachability, recovery
 from harness.analysis import content_metrics as content
 from harness.analysis import structure_metrics as structure
 from harness.analysis.reordering import reordered_share
@@ -195,6 +195,9 @@ METRICS: dict[str, Metric] = {
     "recovery_s": recovery.recovery_s,
     "items_lost": recovery.items_lost,
     "reroute_s": reroute_s,
+    "reachable_share": reachability.reachable_share,
+    "reachable_planned_share": reachability.reachable_planned_share,
+    "reachable_udp_share": reachability.reachable_udp_share,
     "circuits_dialled_share": circuits.circuits_dialled_share,
     "circuits_leased_share": circuits.circuits_leased_share,
     "components": components,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.analysis.book import Book
 from harness.analysis.source import Source
+from harness.plan.gateways import outside_listens
 from harness.records import AGAIN
 
 COMMON = {"t_ns", "peer", "event", "op", "verb", "item", "ok", "providers", "reason", "hops", "id"}
@@ -70,10 +71,12 @@ def publications(source: Source) -> Publications:
     Whoever downloads offers as well, from the begin: parts of a file are shared before it is whole.
     """
     published: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    outside = outside_listens(source.plan)
     for event in source.events.named("op_start"):
         peer = source.plan.peer.get(event["peer"])
         if peer is not None and event.get("verb") in ("publish", "download"):
-            offers = [(source.seconds(event["t_ns"]), listen) for listen in peer.listens]
+            listens = (*peer.listens, *outside.get(peer.name, ()))
+            offers = [(source.seconds(event["t_ns"]), listen) for listen in listens]
             published.setdefault((peer.overlay, str(event.get("item"))), []).extend(offers)
     return published
 

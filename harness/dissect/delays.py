@@ -27,13 +27,14 @@ MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, made od
 
 
 class Hosts:
-    """The hosts of a plan by address."""
+    """The hosts of a plan by address, but for those behind gateways: what these send is not what arrives."""
 
     def __init__(self, plan: Plan, headers: Headers) -> None:
+        behind = {host for gateway in plan.gateways for host in gateway.hosts}
         by_address = {
             headers.number(text.partition("/")[0]): node.name
             for node in plan.nodes
-            if node.kind == "host"
+            if node.kind == "host" and node.name not in behind
             for text in (
                 *node.addresses,
                 *(address for interface in node.interfaces for address in interface.addresses),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from harness.faults import Action, Block, Fault
-from harness.plan.model import GatewayPlan, NodePlan, PeerPlan
+from harness.plan.model import GatewayPlan, NodePlan, PeerPlan, Plan
 from harness.plan.overlays import core_of
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
@@ -18,6 +18,8 @@ from topologies.gateways import Gateway, at_router, in_front
 from topologies.model import Topology, TopologyError
 
 FIRST_PORT, LAST_PORT = 1024, 65535
+REACHABLE = "reachable"  # the option of protocols whose peers say whether they can be called, and act by it
+STRANGERS = 2  # RFC 5780 takes two addresses to tell kinds of NAT apart
 
 
 @dataclass
@@ -52,6 +54,9 @@ def draft(spec: Spec, document: Document, topology: Topology, hosts: Universe) -
             kind = settings.carrier if outer and settings.carrier else settings.kind
             preset = entry.gateway if entry.gateway in PRESETS else ""
             drafts.made.append((gateway, kind, 2 if outer else 1, preset, settings, index))
+    if spec.network.behind and len(set(hosts.members) - set(taken)) < STRANGERS:
+        message = f"fewer than {STRANGERS} hosts are left outside of gateways: nobody could measure what these do"
+        raise document.fail(("network", "behind"), message)
     return drafts
 
 
@@ -150,6 +155,13 @@ def seen_as(host: str, by: str, known: Mapping[str, tuple[GatewayPlan, ...]]) ->
     return outer[-1].address if outer else None
 
 
+def outside_listens(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Of peers behind gateways that translate: where everybody else knows them to listen."""
+    known = chains(plan.gateways)
+    seen = {peer.name: (seen_as(peer.host, "", known), peer.listen.rpartition(":")[2]) for peer in plan.peers}
+    return {name: (f"{address}:{port}",) for name, (address, port) in seen.items() if address}
+
+
 def lets_in(chain: Sequence[GatewayPlan], peer: PeerPlan) -> bool:
     """Whether strangers get in to the peer's own port without its doing: all gateways forward it."""
     address, _, port = peer.listen.rpartition(":")
@@ -180,6 +192,12 @@ def as_told(peers: Sequence[PeerPlan], gateways: Sequence[GatewayPlan], document
             if isinstance(options.get(name), str):
                 options[name] = ",".join(told(peer, one) for one in options[name].split(","))
         bootstrap = tuple(told(peer, address) for address in peer.bootstrap)
+        if (
+            peer.listen in shut
+            and peer.command is None
+            and any(f.name == REACHABLE for f in fields(core_of(peer).Options))
+        ):
+            options.setdefault(REACHABLE, False)
         changed.append(replace(peer, bootstrap=bootstrap, options=options))
     return tuple(changed)
 
@@ -188,9 +206,7 @@ def _refuse_lonely(
     peer: PeerPlan, shut: Mapping[str, str], known: Mapping[str, tuple[GatewayPlan, ...]], document: Document
 ) -> None:
     """Raises SpecError for a peer that cannot reach any of those by whom it is to find the others."""
-    if core_of(peer).bootstrap_from == "graph" or not peer.bootstrap:
-        return
-    if all(one in shut and seen_as(shut[one], peer.host, known) for one in peer.bootstrap):
+    if peer.bootstrap and all(one in shut and seen_as(shut[one], peer.host, known) for one in peer.bootstrap):
         message = (
             f"{peer.name} is told of {', '.join(peer.bootstrap)} alone, behind gateways that let no stranger in; list "
             "peers that can be reached first (the first 'bootstraps' of them are those that others are told of), or "

@@ -35,7 +35,8 @@ def page(data: Dataset, verdict: Verdict, metrics: dict[str, Any], missing: dict
         verdict=verdict, meaning=MEANING[verdict.verdict], colours=looks.palette, overlays=data.overlays,
         success=tables.success(data, metrics), summary=tables.summary(data, metrics), figures=_figures(data, missing),
         missing=[(FIGURES[name], why) for name, why in missing.items()], faults=tables.faults(data),
-        expectations=tables.expectations(verdict), paths=tables.paths(data), environment=tables.environment(data),
+        expectations=tables.expectations(verdict), paths=tables.paths(data),
+        reachability=tables.reachability(data), environment=tables.environment(data),
         note=data.capture_note, command=command(data), run_id=data.manifest.get("run_id", ""),
         engine=data.manifest.get("engine", ""), seed=data.plan.seed, duration_s=data.plan.duration_s,
     )  # fmt: skip

@@ -40,6 +40,8 @@ SUMMARY = {  # metric -> what the page calls it, and how it is written
     "attacker_share": ("attackers among the victims' outbound neighbours", "{:.0%}"),
     "eclipsed": ("victims that hear attackers alone", "{:.0%}"),
     "eclipse_expected": ("the same by the formula", "{:.0%}"),
+    "reachable_share": ("peers to whose port a stranger can connect", "{:.0%}"),
+    "reachable_udp_share": ("peers that a stranger's datagrams reach", "{:.0%}"),
     "degree_mean": ("neighbours of a peer at the end", "{:.1f}"),
     "duplicate_share": ("flooded copies already seen", "{:.0%}"),
     "message_bytes_per_s": ("bytes per second, all peers", "{:,.0f}"),
@@ -126,6 +128,24 @@ def paths(data: Dataset) -> list[list[str]]:
         ]
         for row in rows(data.paths)
     ]  # fmt: skip
+
+
+def reachability(data: Dataset) -> list[list[str]]:
+    """Rows of (kind, mapping, filtering, peers that strangers reach by UDP and by TCP), as measured."""
+    table, found = data.reachability, []
+    for kind in dict.fromkeys(table["kind"]):
+        some = table[table["kind"] == kind]
+        peers = some[some["what"] == "peer"]
+        said = [
+            ", ".join(dict.fromkeys(some[some["aspect"] == a]["measured"])) or "–" for a in ("mapping", "filtering")
+        ]
+        counts = []
+        for aspect in ("udp", "tcp"):
+            of = peers[peers["aspect"] == aspect]
+            measured, planned = (int((of[column] == "let in").sum()) for column in ("measured", "planned"))
+            counts.append(f"{measured} of {len(of)} (planned {planned})")
+        found.append([kind, *said, *counts])
+    return found
 
 
 def environment(data: Dataset) -> list[tuple[str, str]]:
