@@ -12,8 +12,13 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         "servent": "peers.flooding:Servent",
         "polluter": "peers.flooding.adversaries:Polluter",
         "poisoner": "peers.flooding.adversaries:Poisoner",
+        "withholder": "peers.flooding.adversaries:Withholder",
     },
-    "client_server": {"client": "peers.client_server:Client", "server": "peers.client_server:Server"},
+    "client_server": {
+        "client": "peers.client_server:Client",
+        "server": "peers.client_server:Server",
+        "withholder": "peers.client_server.adversaries:Withholder",
+    },
     "napster": {
         "user": "peers.napster:User",
         "index": "peers.napster:Index",

@@ -165,12 +165,11 @@ class _Builder:
         """Where peers of this role get their bootstrap from; of "this or that" the first for which there is a peer."""
         first, _, second = load(self.overlay.protocol, role).bootstrap_from.partition(" or ")
         present = {group.role or self.roles[0] for group in self.overlay.peers}
-        return first if not second or first.removeprefix("role:") in present else second
+        return first if not second or present.intersection(_roles_of(first)) else second
 
     def _wave(self, role: str, founder: bool) -> int:
         """Those whom others need come first: roles that others look for, then the first member of a mesh."""
-        needs = {self._source(other) for other in self.roles}
-        if f"role:{role}" in needs:
+        if any(role in _roles_of(self._source(other)) for other in self.roles):
             return 0
         if self._source(role) == "members":
             return 0 if founder else 1
@@ -194,11 +193,12 @@ class _Builder:
                 earlier = [other for other in list(known)[: max(index, 0)] if other != name]
                 known[name] = _reached(listens[name], [listens[other] for other in earlier], self.overlay.bootstraps)
             elif source.startswith("role:"):
-                others = [listens[other] for other, role in roles.items() if role == source[5:]]
+                others = [listens[other] for other, role in roles.items() if role in _roles_of(source)]
                 known[name] = _reached(listens[name], others, len(others))
                 if not known[name]:
                     common = f", and {name} has no family of addresses in common with any" if others else ""
-                    message = f"role {roles[name]!r} needs at least one peer of role {source[5:]!r}{common}"
+                    wanted = " or ".join(repr(role) for role in _roles_of(source))
+                    message = f"role {roles[name]!r} needs at least one peer of role {wanted}{common}"
                     raise self.document.fail((*self.place, "peers"), message)
         return known
 
@@ -259,6 +259,11 @@ class _Builder:
             except ValueError as error:
                 raise self.document.fail((*place, key), str(error)) from error
         return resolved
+
+
+def _roles_of(source: str) -> list[str]:
+    """Of "role:one,other"; none of other sources."""
+    return source[5:].split(",") if source.startswith("role:") else []
 
 
 def _of(family: Family, listens: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ paths.py      names of items as paths of URLs; ranges of bytes
 options.py    parameters of both roles
 server.py     the server: HEAD, GET with Range, PUT; many streams, one upload rate
 visitors.py   one stream of the server: requests in, a file out piece by piece
+adversaries.py  a server that withholds what it has
 client.py     the client: asks, uploads, downloads and goes on where a broken connection ended
 transfers.py  one operation of a client on its way
 """

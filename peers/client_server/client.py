@@ -33,7 +33,7 @@ class Client(Core):
     transports = frozenset({"tcp"})
     default_port = 8081
     verbs = frozenset({"publish", "lookup", "download", "dump"})
-    bootstrap_from = "role:server"
+    bootstrap_from = "role:server,withholder"
 
     options: ClientOptions
 

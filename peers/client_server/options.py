@@ -28,6 +28,17 @@ class ServerOptions(Options):
 
 
 @dataclass
+class WithholderOptions(ServerOptions):
+    answer_s: float = _option(0.0, "give so much later what is asked for, 64 KiB at a time; 0: never")
+
+    def __post_init__(self) -> None:
+        """Raises ValueError."""
+        super().__post_init__()
+        if self.answer_s < 0:
+            raise ValueError("answer_s must not be negative")
+
+
+@dataclass
 class ClientOptions(Options):
     timeout_s: float = _option(5.0, "a stream on which nothing moves is given up after so long")
     retry_s: float = _option(0.5, "try again after so long, doubling up to eight times that")

@@ -32,7 +32,7 @@ class Server(Core):
     transports = frozenset({"tcp"})
     default_port = 8080
     verbs = frozenset({"publish", "dump"})
-    bootstrap_from = "role:server"
+    bootstrap_from = "role:server,withholder"
     member = False
 
     options: ServerOptions

@@ -1,4 +1,4 @@
-"""Servents that harm others while they speak the protocol well: bad copies, and answers to every question."""
+"""Servents that harm others while they speak the protocol well: bad copies, false answers, files that do not come."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from peers.core import Setting
 from peers.flooding.options import Options
 from peers.flooding.servent import Servent
 from peers.flooding.shelf import Shelf
+from peers.flooding.uploads import Upload, Uploads
 from peers.pollution import SpoiledStore
 from peers.store import Store
 
@@ -29,6 +30,16 @@ class PolluterOptions(Options):
 @dataclass
 class PoisonerOptions(Options):
     told_bytes: int = field(default=1 << 20, metadata={"help": "size that it tells of files which it does not have"})
+
+
+@dataclass
+class WithholderOptions(Options):
+    answer_s: float = field(default=0.0, metadata={"help": "16 KiB of a file each time after so long; 0: never"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.answer_s < 0:
+            raise ValueError("answer_s must not be negative")
 
 
 class Polluter(Servent):
@@ -73,3 +84,40 @@ class Poisoner(Servent):
     def __init__(self, setting: Setting, options: Any = None) -> None:
         super().__init__(setting, options or PoisonerOptions())
         self.shelf = EverythingShelf(setting.store, self.options.told_bytes)
+
+
+class SlowUploads(Uploads):
+    """The head of a response comes at once, its bytes late or never."""
+
+    def _pump(self, conn: int, upload: Upload) -> None:
+        if not upload.sends:
+            super()._pump(conn, upload)
+        elif self.answer_s:
+            self.servent.set_timer(f"withheld {conn}", self.answer_s)
+
+    @property
+    def answer_s(self) -> float:
+        assert isinstance(self.servent, Withholder)
+        return self.servent.options.answer_s
+
+    def on_timer(self, name: str) -> bool:
+        """It is in no hurry to have its slots back: nothing is closed for silence."""
+        what, _, conn = name.partition(" ")
+        upload = self.streams.get(int(conn)) if what == "withheld" else None
+        if upload is not None:
+            super()._pump(int(conn), upload)
+        return what in ("withheld", "uploads")
+
+
+class Withholder(Servent):
+    """A servent that answers Queries truly, takes every request, and sends late or never."""
+
+    role: ClassVar[str] = "withholder"
+    Options: ClassVar[type[Options]] = WithholderOptions
+    verbs: ClassVar[frozenset[str]] = HARMFUL
+
+    options: WithholderOptions
+
+    def __init__(self, setting: Setting, options: Any = None) -> None:
+        super().__init__(setting, options or WithholderOptions())
+        self.uploads = SlowUploads(self)
