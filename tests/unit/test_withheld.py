@@ -1,4 +1,4 @@
-"""Who tells what he has and sends it late or never, among servers and servents; times by hand (10 ms from peer to peer)."""
+"""Who tells what he has and sends it late or never: servers and servents. Times by hand (10 ms from peer to peer)."""
 
 from random import Random
 
