@@ -92,6 +92,9 @@ class Engine(Protocol):
     def state(self, peer: str) -> str:
         """ "running", "paused" or "gone", as the system says now."""
 
+    def disk(self, peer: str) -> str:
+        """ "full" when the peer's writes fail, else "space", as the system says now."""
+
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives.
 

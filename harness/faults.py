@@ -118,7 +118,16 @@ class EndFlood:
     kind: Literal["end_flood"] = "end_flood"
 
 
-Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood
+@dataclass(frozen=True)
+class FillDisk:
+    """From now on each write to the peer's files fails (`full`), or they have space again."""
+
+    peer: str
+    full: bool
+    kind: Literal["fill_disk"] = "fill_disk"
+
+
+Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood | FillDisk
 FLOOD_PORT = 9  # RFC 863
 FLOOD_BYTES = 1000  # of each packet's payload
 
@@ -158,11 +167,12 @@ class DelayCheck:
 class PeerCheck:
     """The peer's process must have ended (`gone`), be stopped by a signal (`paused`), or be ready (`running`).
 
-    A flood's name stands for what sends it, which must be there (`alive`) or not (`gone`).
+    A flood's name stands for what sends it, which must be there (`alive`) or not (`gone`). `full`, `space`: what the
+    peer may write to its files, as the system says; of one that is down, what it will find when it is started.
     """
 
     peer: str
-    expect: Literal["gone", "paused", "running", "alive"]
+    expect: Literal["gone", "paused", "running", "alive", "full", "space"]
     kind: Literal["peer"] = "peer"
 
 

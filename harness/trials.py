@@ -136,7 +136,7 @@ class Trial:
             self._send(proof, check, now, prober, limit, check.gap_s)
 
     def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
-        state = engine.state(check.peer)
+        state = engine.disk(check.peer) if check.expect in ("full", "space") else engine.state(check.peer)
         wanted = "running" if check.expect == "alive" else check.expect
         fine = state == wanted and (check.expect != "running" or check.peer in ready)
         deadline = READY_DEADLINE_S if check.expect == "running" else STATE_DEADLINE_S

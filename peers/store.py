@@ -72,6 +72,7 @@ class MemoryStore:
     def __init__(self, max_bytes: int = MEMORY_BYTES) -> None:
         self.max_bytes = max_bytes
         self.used_bytes = 0
+        self.full = False  # nothing can be written for now
         self._files: dict[str, bytearray] = {}
         self._generated: dict[str, int] = {}
 
@@ -92,6 +93,8 @@ class MemoryStore:
         _check_span(offset, len(data))
         if check_name(name) in self._generated:
             raise StoreError(f"{name!r} is shared: it is not written to")
+        if self.full and data:
+            raise StoreError(f"cannot write {name!r}: the disk is full")
         held = len(self._files.get(name, b""))
         grows = max(0, offset + len(data) - held)
         self._reserve(grows)
@@ -102,6 +105,8 @@ class MemoryStore:
 
     def share(self, name: str, size: int) -> None:
         _check_span(0, size)
+        if self.full and size:
+            raise StoreError(f"cannot write {name!r}: the disk is full")
         self.remove(name)
         self._generated[name] = size
 

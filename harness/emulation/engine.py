@@ -32,6 +32,7 @@ from harness.faults import (
     Block,
     EndFlood,
     Family,
+    FillDisk,
     Flood,
     SetLink,
     SetRoutes,
@@ -151,6 +152,9 @@ class MininetEngine:
     def state(self, peer: str) -> str:
         return self.processes.state(peer)
 
+    def disk(self, peer: str) -> str:
+        return self.processes.disk(peer)
+
     # ---- faults ----
 
     def apply(self, actions: Sequence[Action]) -> None:
@@ -172,6 +176,8 @@ class MininetEngine:
                 self.processes.signal(action.peer, signal.Signals[f"SIG{action.signal}"])
             elif isinstance(action, StartPeer):
                 self.start([action.peer], action.disk)
+            elif isinstance(action, FillDisk):
+                self.processes.fill_disk(action.peer, action.full)
             elif isinstance(action, Flood):
                 self._flood(action)
             elif isinstance(action, EndFlood):

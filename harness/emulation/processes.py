@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.emulation import warm
+from harness.emulation import full_disk, warm
 from harness.engine import Notice, PeerEvent, PeerExit
 from harness.errors import EmulationError
 from harness.records import RunDir
@@ -51,6 +51,7 @@ class Processes:
         self.by_descriptor: dict[int, Process] = {}
         self.blocked: dict[str, Process] = {}  # those whose pipe did not take a command whole
         self.notices: list[Notice] = []
+        self.full: set[str] = set()  # peers whose disk is full
         self.started = 0
         epoll.register(self.control, select.EPOLLIN)
 
@@ -69,7 +70,7 @@ class Processes:
         if disk == "lost" and home.exists():
             shutil.rmtree(home)
         home.mkdir(parents=True, exist_ok=True)
-        order = {**order, "peer": peer, "host": host, "disk": str(home)}
+        order = {**order, "peer": peer, "host": host, "disk": str(home), "full": peer in self.full}
         command_read, command_write = os.pipe2(os.O_CLOEXEC)
         event_read, event_write = os.pipe2(os.O_CLOEXEC)
         log = os.open(self._log(peer), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -128,12 +129,15 @@ class Processes:
         process = self.running.get(peer)
         if process is None:
             return
+        self._await_pid(process)
+        if peer in self.running:
+            _kill(process, number)
+
+    def _await_pid(self, process: Process) -> None:
         if not process.pid:
             self.pump_until(lambda: bool(process.pid), EXIT_TIMEOUT_S)
         if not process.pid:
-            raise EmulationError(f"cannot signal {peer}: it was not started within {EXIT_TIMEOUT_S:g} s")
-        if peer in self.running:
-            _kill(process, number)
+            raise EmulationError(f"cannot reach {process.peer}: it was not started within {EXIT_TIMEOUT_S:g} s")
 
     def state(self, peer: str) -> str:
         """ "running", "paused" or "gone", as the kernel says."""
@@ -146,6 +150,24 @@ class Processes:
             return "gone"
         letter = status.rpartition(")")[2].split()[0]
         return {"T": "paused", "t": "paused", "Z": "gone", "X": "gone"}.get(letter, "running")
+
+    def fill_disk(self, peer: str, full: bool) -> None:
+        """Let each of its writes to files fail, or no more, in this life and the next ones. Raises EmulationError."""
+        (self.full.add if full else self.full.discard)(peer)
+        process = self.running.get(peer)
+        if process is None:
+            return
+        self._await_pid(process)
+        with suppress(ProcessLookupError):
+            full_disk.fill(process.pid, full)
+
+    def disk(self, peer: str) -> str:
+        """ "full" or "space", as the kernel says of its process; without one, what the next will find."""
+        process = self.running.get(peer)
+        with suppress(ProcessLookupError):
+            if process is not None and process.pid:
+                return "full" if full_disk.is_full(process.pid) else "space"
+        return "full" if peer in self.full else "space"
 
     def stop(self, grace_s: float) -> int:
         """TERM to all, KILL after the grace; how many needed it."""

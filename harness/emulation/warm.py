@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from harness.emulation import syscalls
+from harness.emulation import full_disk, syscalls
 
 if TYPE_CHECKING:
     from peers.options import Arguments
@@ -169,10 +169,13 @@ def _become(order: _Order, parent: int) -> NoReturn:
             os.dup2(descriptor, target)
         os.closerange(3, 1 << 16)
         os.chdir(order.what["disk"])
+        if order.what.get("full"):
+            full_disk.fill(0, full=True)
         status = _run(order)
     except Exception:  # noqa: BLE001 - goes to the peer's log
         traceback.print_exc()
     finally:
+        full_disk.fill(0, full=False)  # its last words are not the peer's files
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.engine import Endpoint, Notice, PeerEvent, PeerExit, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError
-from harness.faults import Action, Family, Signal, StartPeer
+from harness.faults import Action, Family, FillDisk, Signal, StartPeer
 from harness.memory.clock import Clock
 from harness.memory.gateways import Boxes, refuse
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
@@ -35,6 +35,7 @@ class MemoryEngine:
         self.peers: dict[str, MemoryPeer] = {}
         self.starts: dict[str, int] = {}  # how often each was started again
         self.disks: dict[str, MemoryStore] = {}  # what a peer has when it is started again
+        self.full: set[str] = set()  # peers whose disk is full
         self._notices: list[Notice] = []
         self._open: set[Endpoint] = set()  # sockets of `exchange`
 
@@ -56,6 +57,7 @@ class MemoryEngine:
             restart = self.starts[name] = self.starts.get(name, -1) + 1
             if disk == "lost" or name not in self.disks:
                 self.disks[name] = MemoryStore()
+                self.disks[name].full = name in self.full
             self.peers[name] = MemoryPeer(self.plan.peer[name], self.world, self.disks[name], restart)
 
     def command(self, peer: str, op: str, verb: str, args: dict[str, Any]) -> bool:
@@ -71,8 +73,15 @@ class MemoryEngine:
                 self._signal(action)
             elif isinstance(action, StartPeer):
                 self.start([action.peer], action.disk)
+            elif isinstance(action, FillDisk):
+                self._fill(action)
             else:
                 self.network.apply(action)
+
+    def _fill(self, action: FillDisk) -> None:
+        (self.full.add if action.full else self.full.discard)(action.peer)
+        if action.peer in self.disks:
+            self.disks[action.peer].full = action.full
 
     def _signal(self, action: Signal) -> None:
         peer = self.peers.get(action.peer)
@@ -90,6 +99,10 @@ class MemoryEngine:
         if target is None or not target.alive:
             return "gone"
         return "paused" if target.paused else "running"
+
+    def disk(self, peer: str) -> str:
+        full = self.disks[peer].full if peer in self.disks else peer in self.full
+        return "full" if full else "space"
 
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         sent_ns = round(self.clock.now * 1e9)

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from harness.faults import Action, Block, SetLink, Shape, Signal, StartPeer
+from harness.faults import Action, Block, FillDisk, SetLink, Shape, Signal, StartPeer
 
-Key = tuple[str, ...]  # ("link", name), ("shape", link, direction), ("path", address, address), ("peer", name)
+Key = tuple[
+    str, ...
+]  # ("link", name), ("shape", link, direction), ("path", address, address), ("peer", name), ("disk", name)
 
 
 class Span(NamedTuple):
@@ -67,6 +69,8 @@ class Claims:
             return f"the way from {source} to {target} is blocked"
         if key[0] == "shape":
             return f"link {key[1]!r} is degraded"
+        if key[0] == "disk":
+            return f"the disk of {key[1]!r} is full"
         return f"{key[0]} {key[1]!r} is {'down' if key[0] == 'link' else 'down, paused or not there'}"
 
 
@@ -79,6 +83,8 @@ def harmed(actions: Sequence[Action]) -> list[Key]:
             keys["link", action.link] = None
         elif isinstance(action, Shape):
             keys["shape", action.link, action.direction] = None
+        elif isinstance(action, FillDisk):
+            keys["disk", action.peer] = None
         elif isinstance(action, Block):
             keys |= {("path", s, t): None for s in action.sources for t in action.destinations if s != t}
         elif isinstance(action, Signal) and action.signal != "CONT" and action.peer not in started:

@@ -14,6 +14,7 @@ from harness.faults import (
     Check,
     DelayCheck,
     EndFlood,
+    FillDisk,
     Flood,
     PathCheck,
     PeerCheck,
@@ -266,6 +267,18 @@ class Verbs:
             f"{some(peers)} paused",
             [Signal(peer, "STOP") for peer in peers], [Signal(peer, "CONT") for peer in peers],
             [PeerCheck(peer, "paused") for peer in peers], [PeerCheck(peer, "running") for peer in peers],
+        )  # fmt: skip
+
+    def _disk_full(self, spec: PeerTarget) -> Effect:
+        peers, _hosts = self._targets(spec)
+        for peer in peers:
+            if self.peers[peer].command is not None:
+                program = self.peers[peer].command.program[0]  # type: ignore[union-attr]
+                raise self.fail(f"peer {peer} is the program {program!r}: only disks of our own peers can be full")
+        return Effect(
+            f"disk of {some(peers)} full",
+            [FillDisk(peer, full=True) for peer in peers], [FillDisk(peer, full=False) for peer in peers],
+            [PeerCheck(peer, "full") for peer in peers], [PeerCheck(peer, "space") for peer in peers],
         )  # fmt: skip
 
     def _resume(self, spec: PeerTarget) -> Effect:

@@ -131,7 +131,7 @@ class FaultEntry(When):
 
     VERBS: ClassVar[tuple[str, ...]] = (
         "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "overload", "outage", "crash", "stop",
-        "pause", "resume", "restart", "churn", "arrive", "hook",
+        "pause", "resume", "restart", "disk_full", "churn", "arrive", "hook",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
     link_up: Selector | None = Field(None, description="links that were down")
@@ -147,6 +147,7 @@ class FaultEntry(When):
     pause: PeerTarget | None = Field(None, description="peers that stand still, by SIGSTOP")
     resume: PeerTarget | None = Field(None, description="peers that were paused")
     restart: Revival | None = Field(None, description="peers (or hosts) that are started again")
+    disk_full: PeerTarget | None = Field(None, description="peers whose every write to a file fails")
     churn: Churn | None = Field(None, description="peers that leave and come back all the time")
     arrive: Arrive | None = Field(None, description="peers that are not there from the start: a flash crowd")
     hook: Hook | None = Field(None, description="a Python function that decides on faults while the run goes on")

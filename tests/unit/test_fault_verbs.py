@@ -12,6 +12,7 @@ from harness.faults import (
     DelayCheck,
     EndFlood,
     Fault,
+    FillDisk,
     Flood,
     PathCheck,
     PeerCheck,
@@ -115,6 +116,21 @@ def test_probes_of_a_cap_may_stand_behind_a_full_queue(tmp_path):
     for check in checks:  # in one direction the probe crosses the capped line once; 64 kbit/s are 8 bytes a ms
         assert check.queue_ms == pytest.approx((queue + 1514) / 8)
     assert all(check.queue_ms == 0 for check in fault.undo_checks)
+
+
+def test_a_full_disk_is_filled_proven_and_emptied(tmp_path):
+    fault = faults_of(tmp_path, "{disk_full: flooding-west1, from: 5 s, to: 9 s}")["f1"]
+    assert fault.label == "disk of flooding-west1 full"
+    assert fault.apply == (FillDisk("flooding-west1", full=True),)
+    assert fault.undo == (FillDisk("flooding-west1", full=False),)
+    assert fault.apply_checks == (PeerCheck("flooding-west1", "full"),)
+    assert fault.undo_checks == (PeerCheck("flooding-west1", "space"),)
+
+
+def test_a_disk_is_not_filled_twice(tmp_path):
+    twice = "{disk_full: flooding-west1, from: 5 s, to: 9 s}", "{disk_full: flooding, from: 8 s}"
+    with pytest.raises(SpecError, match="the disk of 'flooding-west1' is full by fault f1"):
+        plan_of(tmp_path, with_faults(*twice))
 
 
 def test_at_a_low_rate_a_probe_takes_long_to_be_sent(tmp_path):
