@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.emulation import machine, rtnl, sandbox
+from harness.emulation import gateways, machine, rtnl, sandbox
 from harness.emulation.blocks import Blocks
 from harness.emulation.launch import SOURCES
 from harness.emulation.namespaces import BRIDGE, Namespaces
@@ -26,7 +26,7 @@ from topologies.model import Impairment
 
 TIMEOUT_S = 60.0
 _PROGRAMS = {  # program -> (what for, whether experiments need it)
-    "nft": ("partitions", True),
+    "nft": ("partitions, gateways", True),
     "iptables": ("shaping without netem", False),
     "ip6tables": ("the same for IPv6", False),
     "mnexec": ("shells in hosts (package mininet)", True),
@@ -103,6 +103,8 @@ def _inside() -> list[Finding]:
         queue = _try("nfqueue", not netem, "delay by the kernel's packet queues", _queue)
     found.append(queue)
     found.append(_try("partitions", True, "nft, bridge family", Blocks(namespaces).try_out))
+    with namespaces.inside(PLACE):
+        found.append(_try("gateways", False, "NAT and stateful firewalls, by nft (`behind`)", gateways.try_out))
     found.append(Finding("priority", True, False, f"packets are let go with {prioritise()} priority"))
     return found
 
