@@ -13,6 +13,7 @@ from harness.analysis.dataset import Dataset
 from harness.analysis.metrics import METRICS, SAMPLES
 from harness.plan.model import Expectation
 
+STEPS = 4  # stretches begin so often in the length of one: side by side they would hide what lies across two
 PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
 
 
@@ -63,7 +64,7 @@ def expect(data: Dataset, expectation: Expectation) -> Outcome:
 def stretches(expectation: Expectation, end_s: float) -> list[tuple[float, float]]:
     """From and to, in seconds, of all that has to hold; empty where the run ended before.
 
-    Stretches of `every_s` follow each other; the last one ends with the window, so that every moment is in one.
+    Stretches of `every_s` overlap, one begins each quarter of that; the last one ends with the window.
     """
     from_s = expectation.from_s or 0.0
     to_s = end_s if expectation.to_s is None else min(expectation.to_s, end_s)
@@ -71,8 +72,9 @@ def stretches(expectation: Expectation, end_s: float) -> list[tuple[float, float
         return []
     if expectation.every_s is None or to_s - from_s <= expectation.every_s:
         return [(from_s, to_s)]
-    count = math.ceil((to_s - from_s) / expectation.every_s - 1e-9)
-    starts = [min(from_s + number * expectation.every_s, to_s - expectation.every_s) for number in range(count)]
+    step_s, last_s = expectation.every_s / STEPS, to_s - expectation.every_s
+    count = math.ceil((last_s - from_s) / step_s - 1e-9)
+    starts = [min(from_s + number * step_s, last_s) for number in range(count + 1)]
     return [(start, start + expectation.every_s) for start in starts]
 
 

@@ -27,8 +27,8 @@ def expectation(
     [
         (expectation(), [(0, 10)]),
         (expectation(2, 8), [(2, 8)]),
-        (expectation(2, 8, every_s=3), [(2, 5), (5, 8)]),
-        (expectation(2, 9, every_s=3), [(2, 5), (5, 8), (6, 9)]),  # the last ends with the window
+        (expectation(2, 8, every_s=3), [(2, 5), (2.75, 5.75), (3.5, 6.5), (4.25, 7.25), (5, 8)]),
+        (expectation(2, 6.5, every_s=4), [(2, 6), (2.5, 6.5)]),  # the last ends with the window
         (expectation(9, 20, every_s=3), [(9, 10)]),  # the run ended earlier
         (expectation(10, 20), []),
     ],
@@ -41,19 +41,20 @@ def test_stretches(asked: Expectation, found: list[tuple[float, float]]) -> None
     ("asked", "result", "shown"),
     [
         (expectation(low=0.8), "passed", "0.8"),
-        (expectation(low=0.6, every_s=5), "passed", "0.6667 (5 s to 10 s)"),  # its worst stretch
-        (expectation(low=0.5, every_s=2), "failed", "0 (4 s to 6 s)"),
+        (expectation(low=0.5, every_s=5), "passed", "0.5 (2.5 s to 7.5 s)"),  # its worst stretch
+        (expectation(low=0.6, every_s=5), "failed", "0.5 (2.5 s to 7.5 s)"),  # halves of the run have 1 and 0.67
+        (expectation(low=0.5, every_s=2), "failed", "0 (3.5 s to 5.5 s)"),
         (expectation(low=None, high=0.9, every_s=5), "failed", "1 (0 s to 5 s)"),
         (
             expectation(every_s=1),
             "undecided",
             "nothing to measure from 0 s to 1 s",
         ),  # none fails, and some know nothing
-        (expectation(low=0.5, every_s=1), "failed", "0 (5 s to 6 s)"),  # one that fails needs no others
+        (expectation(low=0.5, every_s=1), "failed", "0 (4.25 s to 5.25 s)"),  # one that fails needs no others
         (expectation(samples=5), "passed", "0.8"),
         (expectation(samples=6), "undecided", "5 lookups from 0 s to 10 s, too few"),
         (expectation(every_s=5, samples=3), "undecided", "2 lookups from 0 s to 5 s, too few"),
-        (expectation(low=0.9, every_s=5, samples=3), "failed", "0.6667 (5 s to 10 s)"),
+        (expectation(low=0.9, every_s=5, samples=3), "failed", "0.6667 (1.25 s to 6.25 s)"),
         (expectation(10, 20), "undecided", "nothing to measure"),
     ],
 )
