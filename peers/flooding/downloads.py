@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_SOURCES = 100  # of one download
 PROGRESS_S = 1.0
+ROUNDING_S = 1e-6  # seconds that are added up may end just after the moment for which the timer was set
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Downloads:
         if download is not None and download.source is None:
             self._finish(download, "no provider had it")
         elif download is not None:
-            if self.servent.now - download.moved >= self.options.stall_s:
+            left_s = download.moved + self.options.stall_s - self.servent.now
+            if left_s < ROUNDING_S:
                 self._next(download)
             else:
                 self._wait(download)
