@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from harness.faults import Action, Block, FillDisk, SetLink, Shape, Signal, StartPeer
 
-Key = tuple[
-    str, ...
-]  # ("link", name), ("shape", link, direction), ("path", address, address), ("peer", name), ("disk", name)
+# ("link", name), ("shape", link, direction), ("path", address, address), ("peer", name), ("disk", name), ("paused", name)
+Key = tuple[str, ...]
 
 
 class Span(NamedTuple):
@@ -58,8 +57,9 @@ class Claims:
             held = self.holder(key, moment)
             if held is None:
                 continue
-            if key[0] == "peer" and held.end != inf:
-                raise Contradiction(f"{self._told(key)} by fault {held}: that fault starts it again by itself")
+            if key[0] in ("peer", "link") and held.end != inf:
+                again = "starts it again" if key[0] == "peer" else "brings it up"
+                raise Contradiction(f"{self._told(key)} by fault {held}: that fault {again} by itself")
             spans = self._spans[key]
             spans[spans.index(held)] = held._replace(end=moment)
 
@@ -89,6 +89,8 @@ def harmed(actions: Sequence[Action]) -> list[Key]:
             keys |= {("path", s, t): None for s in action.sources for t in action.destinations if s != t}
         elif isinstance(action, Signal) and action.signal != "CONT" and action.peer not in started:
             keys["peer", action.peer] = None
+            if action.signal == "STOP":
+                keys["paused", action.peer] = None
     return list(keys)
 
 
@@ -99,5 +101,5 @@ def mended(actions: Sequence[Action]) -> list[Key]:
         if isinstance(action, SetLink) and action.up:
             keys.append(("link", action.link))
         elif isinstance(action, StartPeer) or (isinstance(action, Signal) and action.signal == "CONT"):
-            keys.append(("peer", action.peer))
+            keys += [("peer", action.peer), ("paused", action.peer)]
     return keys

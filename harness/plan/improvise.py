@@ -28,6 +28,7 @@ from topologies.paths import Routes
 
 VERBS = (
     "link_down", "link_up", "isolate", "partition", "overload", "outage", "crash", "stop", "pause", "resume", "restart",
+    "disk_full",
 )  # fmt: skip
 """The others repeat by themselves, or need what is made ready before a run."""
 

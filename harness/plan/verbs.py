@@ -77,6 +77,10 @@ class Verbs:
 
     def _link_down(self, selectors: Sequence[str], up: bool = False) -> Effect:
         links = self.select(selectors, self.link_universe)
+        if up:
+            named, links = links, tuple(link for link in links if self.claims.holder(("link", link), self.moment))
+            if not links:
+                raise self.fail(f"{some(named)}: not down at that time")
         blocked, opened = self._link_checks(links, "blocked"), self._link_checks(links, "open")
         label = f"{some(links)} {'up' if up else 'down'}"
         cut: list[Action] = [SetLink(link, up=False) for link in links]
@@ -235,6 +239,9 @@ class Verbs:
         held = {name: self.claims.holder(("peer", name), self.moment) for name in self.peers}
         return {name: span.fault for name, span in held.items() if span is not None}
 
+    def _paused(self) -> list[str]:
+        return [name for name in self.peers if self.claims.holder(("paused", name), self.moment)]
+
     def _links_of(self, hosts: Sequence[str]) -> list[str]:
         return [link.name for link in self.topology.links if link.a in hosts or link.b in hosts]
 
@@ -282,7 +289,16 @@ class Verbs:
         )  # fmt: skip
 
     def _resume(self, spec: PeerTarget) -> Effect:
-        peers, _hosts = self._targets(spec)
+        paused = self._paused()
+        on = self.select(spec.on or spec.hosts or (), self.hosts) if spec.peers is None else ()
+        peers = [name for name in paused if self.peers[name].host in on]
+        if spec.peers is not None:
+            for selector in spec.peers:
+                if selector in self.peers and selector not in paused:
+                    raise self.fail(f"peer {selector!r} is not paused at that time")
+            peers = list(self.select(spec.peers, self.peer_universe.without({*self.peers} - {*paused})))
+        if not peers:
+            raise self.fail("nobody there is paused at that time")
         checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]
         return Effect(f"{some(peers)} resumed", [Signal(peer, "CONT") for peer in peers], [], checks)
 
@@ -295,6 +311,7 @@ class Verbs:
             peers = list(self.select(spec.peers, self.peer_universe))
         down = {name for name in peers if self.claims.holder(("peer", name), self.moment)}
         apply: list[Action] = [Signal(peer, "TERM") for peer in peers if peer not in down]
+        apply += [Signal(peer, "KILL") for peer in self._paused() if peer in peers]  # who stands still hears no TERM
         apply += [SetLink(link, up=True) for link in self._links_of(hosts)]
         apply += [StartPeer(peer, spec.disk) for peer in peers]
         checks: list[Check] = [PeerCheck(peer, "running") for peer in peers]

@@ -170,6 +170,21 @@ def test_an_overload_is_a_flood_from_each_sender(tmp_path):
     assert disturbed["west1", "east1"] == ()
 
 
+def test_who_was_paused_for_good_is_resumed_or_restarted(tmp_path):
+    pause = "{pause: flooding-west1, at: 5 s}"
+    for whom in ("flooding-west1", "flooding", "{on: west1}"):
+        faults = faults_of(tmp_path, pause, f"{{resume: {whom}, at: 7 s}}", "{crash: flooding-west1, at: 9 s}")
+        assert faults["f2"].apply == (Signal("flooding-west1", "CONT"),)
+        assert faults["f3"].apply == (Signal("flooding-west1", "KILL"),)
+    again = faults_of(tmp_path, pause, "{restart: flooding-west1, at: 7 s}")["f2"]
+    assert again.apply == (Signal("flooding-west1", "KILL"), StartPeer("flooding-west1"))
+
+
+def test_a_link_that_is_down_for_good_comes_up(tmp_path):
+    faults = faults_of(tmp_path, "{link_down: west-east, at: 5 s}", "{link_up: west-east, at: 7 s}")
+    assert faults["f2"].apply == (SetLink("west-east", up=True),)
+
+
 def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
     faults = faults_of(
         tmp_path,
@@ -201,6 +216,16 @@ def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
             ["{crash: flooding-west1, from: 5 s, to: 9 s}", "{restart: flooding-west1, at: 7 s}"],
             "that fault starts it again by itself",
         ),
+        (["{crash: flooding-west1, at: 5 s}", "{crash: flooding-west1, at: 7 s}"], "already down since fault f1"),
+        (["{crash: flooding-west1, at: 5 s}", "{disk_full: flooding-west1, at: 7 s}"], "already down since fault f1"),
+        (["{pause: flooding-west1, at: 5 s}", "{pause: flooding-west1, at: 7 s}"], "already down since fault f1"),
+        (["{arrive: {peers: flooding-west1}, at: 9 s}", "{stop: flooding-west1, at: 5 s}"], "down since fault f2"),
+        (["{resume: flooding-west1, at: 5 s}"], "peer 'flooding-west1' is not paused at that time"),
+        (["{resume: {on: west1}, at: 5 s}"], "nobody there is paused at that time"),
+        (["{crash: flooding-west1, at: 5 s}", "{resume: flooding-west1, at: 7 s}"], "is not paused at that time"),
+        (["{pause: flooding-west1, from: 5 s, to: 9 s}", "{resume: flooding-west1, at: 7 s}"], "again by itself"),
+        (["{link_up: west-east, at: 5 s}"], "west-east: not down at that time"),
+        (["{outage: west, from: 5 s, to: 9 s}", "{link_up: west1-west, at: 7 s}"], "that fault brings it up by itself"),
         (["{crash: {hosts: west1}, at: 9 s}", "{outage: west, from: 10 s, to: 12 s}"], "west1.* is down"),
         (["{flap: {link: west-east, down: 0.1 s, up: 5 s}, from: 3 s}"], "greater than or equal to 0.5"),
         (["{flap: {link: west-east, down: 1 s, up: 5 s}, at: 3 s}"], "say 'from'"),

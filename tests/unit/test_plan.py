@@ -126,7 +126,7 @@ def test_crash_of_a_host_cuts_it_off_first(tmp_path):
         ("{partition: {groups: {w: west, e: east}, direction: e > w}, at: 5 s}", "names two groups"),
         ("{crash: nobody, at: 5 s}", "no peer 'nobody'"),
         ("{degrade: {link: west-east}, at: 5 s}", "changes nothing"),
-        ("{resume: flooding-west1, from: 5 s, to: 9 s}", "cannot be undone"),
+        ("{restart: flooding-west1, from: 5 s, to: 9 s}", "cannot be undone"),
     ],
 )
 def test_wrong_faults(tmp_path, line, says):
