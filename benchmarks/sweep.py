@@ -104,15 +104,12 @@ def whole(cells: int, seconds: int, folder: Path) -> None:
     spec = folder / "virtual.yaml"
     spec.write_text(VIRTUAL.replace("SECONDS", str(seconds)).replace("REPEAT", str(cells // 2)))
     processors = len(os.sched_getaffinity(0))
-    begin, used_s, unused_s = time.time(), children_s(), 0.0
+    begin, used_s, samples = time.time(), children_s(), list[tuple[float, int]]()
     command = [*sweep_command(spec, folder), "--clock", "virtual", "--json"]
     with (folder / "told").open("w+") as told, subprocess.Popen(command, cwd=ROOT, stdout=told) as sweep:
-        before = time.time()
         while sweep.poll() is None:
+            samples.append((time.time(), min(runnable(sweep.pid), processors)))
             time.sleep(SAMPLE_S)
-            now = time.time()
-            unused_s += max(processors - runnable(sweep.pid), 0) * (now - before)
-            before = now
         told.seek(0)
         lines = [json.loads(line) for line in told]
     end, used_s = time.time(), children_s() - used_s
@@ -128,9 +125,10 @@ def whole(cells: int, seconds: int, folder: Path) -> None:
     print(f"wall: {end - begin:.1f} s; before the first run {first - begin:.1f}, after the last {end - last:.1f}")
     filled = sum(line["seconds"] for line in runs) / (processors * (last - first))
     print(f"between the two: a run under way in {filled:.1%} of the places")
-    got = used_s / processors / (end - begin)
-    print(f"of the processors this sweep got {got:.1%}; it had nothing for them in {unused_s:.1f} of their seconds,")
-    print(f"so alone on the machine it would keep them {used_s / (used_s + unused_s):.1%} busy")
+    print(f"of the processors this sweep got {used_s / processors / (end - begin):.1%}")
+    for name, since, until in (("from command to end", begin, end), ("from the first run to the last", first, last)):
+        wanted = [threads for at, threads in samples if since <= at <= until]
+        print(f"{name}: ran on a processor or waited for one {sum(wanted) / len(wanted) / processors:.1%}")
 
 
 def runnable(root: int) -> int:

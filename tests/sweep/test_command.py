@@ -23,7 +23,7 @@ sweep:
 def command(folder: Path, *more: str, root: str = "results", temporary: Path | None = None) -> Command:
     path = folder / "tiny.yaml"
     path.write_text(SPEC.format(duration="1 s") + SWEEP)
-    arguments = ("sweep", path, "--engine", "memory", "--json", "--results-root", root, *more)
+    arguments: tuple[str | Path, ...] = ("sweep", path, "--engine", "memory", "--json", "--results-root", root, *more)
     return Command(folder, *arguments, environment={"TMPDIR": str(temporary)} if temporary else None)
 
 
@@ -33,7 +33,9 @@ def completed(folder: Path, *more: str, root: str = "results") -> tuple[int, dic
         status, out, problem = running.finish()
     lines = [json.loads(line) for line in out.splitlines()]
     assert "sweep_dir" in lines[-1], problem
-    return status, lines[-1], [line["cell"] for line in lines if "cell" in line]
+    cells = [line for line in lines if "cell" in line]
+    assert all(line["cpu_s"] > 0 for line in cells)
+    return status, lines[-1], [line["cell"] for line in cells]
 
 
 def sweep_of(folder: Path, root: str = "results") -> Path:
