@@ -141,7 +141,8 @@ def _mends(action: Action, harm: Action) -> bool:
     if isinstance(harm, Signal) and harm.signal in ("KILL", "TERM"):
         return isinstance(action, StartPeer) and action.peer == harm.peer
     if isinstance(harm, Signal) and harm.signal == "STOP":
-        return isinstance(action, Signal) and (action.peer, action.signal) == (harm.peer, "CONT")
+        on = isinstance(action, Signal) and action.signal == "CONT"  # or it is ended, and started again
+        return (on or isinstance(action, StartPeer)) and action.peer == harm.peer  # type: ignore[union-attr]
     return False
 
 

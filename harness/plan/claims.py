@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harness.faults import Action, Block, FillDisk, SetLink, Shape, Signal, StartPeer
 
-# ("link", name), ("shape", link, direction), ("path", address, address), ("peer", name), ("disk", name), ("paused", name)
+# ("link" or "peer" or "paused" or "disk", name), ("shape", link, direction), ("path", address, address)
 Key = tuple[str, ...]
 
 
