@@ -71,6 +71,7 @@ class _Conductor:
         self.ready: set[str] = set()
         self.up: set[str] = set()
         self.leaving: set[str] = set()  # peers that a fault ends: their exit is no surprise
+        self.again: set[str] = set()  # started again before we have heard of their end
         self.disk: dict[str, str] = {}  # how a restarted peer came back
         self.trials: list[Trial] = []
         self.rounds = Rounds(self.prober, (), "during", DURING_GAP_S, 0.0)
@@ -231,6 +232,8 @@ class _Conductor:
                 self.ready.discard(action.peer)
                 self.disk[action.peer] = action.disk
                 self.up.add(action.peer)
+                if action.peer in self.leaving:
+                    self.again.add(action.peer)
         self.engine.apply(actions)
         now = self.engine.now()
         if not fault.part_of:
@@ -274,7 +277,9 @@ class _Conductor:
         planned = notice.peer in self.leaving or self.plan.peer[notice.peer].expected_final_state != "running"
         fields = {"status": notice.status, "planned": planned}
         self.journal.event(notice.t_ns, notice.peer, "exit", fields)
-        self.up.discard(notice.peer)
+        if notice.peer not in self.again:
+            self.up.discard(notice.peer)
+        self.again.discard(notice.peer)
         self.leaving.discard(notice.peer)
         if planned:
             return

@@ -185,3 +185,17 @@ def test_a_change_a_second_among_a_hundred_peers_leaks_nothing(tmp_path):
     assert all(row["ok"] for row in journal)
     assert len(list(run_dir.logs.iterdir())) <= 100
     assert len(engine.world.listeners) <= 100
+
+
+def test_who_is_restarted_while_running_or_paused_ends_with_the_others(tmp_path):
+    lines = (
+        "{restart: flooding-west1, at: 4 s}",
+        "{pause: flooding-west2, at: 3 s}",
+        "{restart: flooding-west2, at: 6 s}",
+    )
+    run_dir, _engine = run(tmp_path, plan_of(tmp_path, with_faults(*lines)))
+    exits = [row for row in read_lines(run_dir.events) if row["event"] == "exit"]
+    assert all(row["planned"] for row in exits)
+    assert [row["peer"] for row in exits].count("flooding-west1") == 2
+    assert [row["peer"] for row in exits].count("flooding-west2") == 2
+    assert fault_table(read(run_dir))["ok"].all()
