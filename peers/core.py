@@ -215,8 +215,8 @@ class Core:
     default_port: ClassVar[int]
     verbs: ClassVar[frozenset[str]] = frozenset({"publish", "lookup", "dump"})
     # whose addresses the planner gives as bootstrap: "graph" (overlay neighbours to dial), "members" (a few peers
-    # of the same overlay that are started earlier) or "role:<name>,<name>" (all peers of these roles); "this or that" means the
-    # first for which the overlay has peers
+    # of the same overlay that are started earlier) or "role:<name>,<name>" (all peers of these roles); "this or that"
+    # means the first for which the overlay has peers
     bootstrap_from: ClassVar[str] = "members"
     # options that the planner fills with addresses, comma-separated: option -> of all peers of which role
     told_of: ClassVar[Mapping[str, str]] = {}
