@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from harness.analysis.rows import rows
 from harness.analysis.source import Source
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.analysis.dataset import Dataset
 
 BLOCKS = {"t_s": float, "overlay": str, "peer": str, "host": str, "hash": str, "parent": str, "height": float}
@@ -42,6 +42,8 @@ def confirmations(source: Source) -> pd.DataFrame:
 
     Columns: t_s, overlay, peer, host, item, hash (of the block that it is or was in), height, holds.
     """
+    import pandas as pd
+
     found = [
         {**row, "holds": holds}
         for name, holds in (("unconfirmed", False), ("confirmed", True))
@@ -53,6 +55,8 @@ def confirmations(source: Source) -> pd.DataFrame:
 
 
 def _table(source: Source, name: str, columns: dict[str, type]) -> pd.DataFrame:
+    import pandas as pd
+
     return pd.DataFrame(_told(source, name, columns), columns=list(columns)).astype(columns)
 
 

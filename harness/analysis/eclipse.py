@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from harness.analysis.rows import rows
 from harness.analysis.source import Source
 from peers.registry import load
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.analysis.view import View
 
 TABLES = {"t_s": float, "overlay": str, "peer": str, "host": str, "known": int, "live": int, "hostile": int}
@@ -27,6 +26,8 @@ def address_tables(source: Source) -> pd.DataFrame:
     Columns: t_s, overlay, peer, host, known (addresses), live (of those, where a peer listens that may be dialled),
     hostile (of these, attackers).
     """
+    import pandas as pd
+
     role = {(peer.overlay, peer.listen): peer.role for peer in source.plan.peers}
     found = []
     for event in source.events.named("table"):
@@ -67,6 +68,8 @@ def eclipse_expected(view: View) -> float:
 
 def _shares(view: View) -> pd.DataFrame:
     """One row a victim that has outbound neighbours. Columns: bad (attackers among them), all."""
+    import pandas as pd
+
     role = {peer.name: peer.role for peer in view.data.plan.peers}
     table = view.neighbours
     if table.empty or "victim" not in role.values():
@@ -90,6 +93,8 @@ def capture_probability(attackers: int, addresses: int, slots: int) -> float:
 
 def simulated_capture(attackers: int, addresses: int, slots: int, draws: int, seed: int) -> float:
     """The same by drawing: the share of `draws` in which every slot went to an attacker."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     honest = addresses - attackers
     drawn = rng.hypergeometric(attackers, honest, slots, size=draws) if slots else np.zeros(draws, dtype=int)

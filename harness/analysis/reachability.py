@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from harness.analysis.source import Source
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.analysis.view import View
 
 COLUMNS = ["what", "name", "gateways", "kind", "aspect", "planned", "measured", "ok"]
@@ -24,6 +24,8 @@ def reachability(source: Source) -> pd.DataFrame:
     peers udp and tcp: a stranger gets in at its port; of gateways mapping and filtering, in the words of RFC 4787),
     planned, measured, ok.
     """
+    import pandas as pd
+
     rows = []
     for event in source.events.named("reachability"):
         for aspect, planned in event["planned"].items():

@@ -6,15 +6,14 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import networkx as nx
-import numpy as np
-import pandas as pd
-
 from harness.plan.model import Plan
 from harness.plan.overlays import core_of
 from peers.registry import PROTOCOLS
 
 if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+
     from harness.analysis.view import View
 
 Pair = tuple[str, str]
@@ -22,6 +21,8 @@ Pair = tuple[str, str]
 
 def graph_at(view: View, t_s: float) -> nx.Graph:
     """The graph at a moment; peers that were not up have no place in it. Empty where nobody told of neighbours."""
+    import networkx as nx
+
     graph = nx.Graph()
     table = view.neighbours
     if table.empty:
@@ -53,6 +54,8 @@ def _pairs(table: pd.DataFrame) -> Iterable[Pair]:
 
 def mean_path_length(graph: nx.Graph) -> float:
     """Mean number of edges between two peers, over all pairs that are joined at all; NaN without any."""
+    import networkx as nx
+    import numpy as np
     from scipy.sparse.csgraph import shortest_path
 
     if not graph.number_of_edges():
@@ -68,6 +71,8 @@ def connected_after_s(view: View) -> float:
     In a window that begins with the timeline they count from the last `ready` before it, for the overlay has formed by
     then; in later ones from the window's begin.
     """
+    import numpy as np
+
     table, lives = view.neighbours, _members(view)
     if table.empty or lives.empty:
         return math.nan
@@ -95,6 +100,8 @@ class _History:
 
     def is_one(self, t_s: float) -> bool:
         """Whether all that are up right after a moment are joined; a tree has as many edges as peers but one."""
+        import numpy as np
+
         up = np.zeros(self.count, dtype=bool)
         up[self.peer[(self.up_from <= t_s) & (self.up_to > t_s)]] = True
         now = (self.edge_from <= t_s) & (self.edge_to > t_s) & up[self.one] & up[self.other]

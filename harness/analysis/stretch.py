@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import networkx as nx
-
 if TYPE_CHECKING:
     from harness.analysis.view import View
 
@@ -18,6 +16,8 @@ def path_stretch(view: View) -> float:
 
     Both are planned one-way delays with all links up; pairs without any delay between them are left out.
     """
+    import networkx as nx
+
     if view.overlay is None or not view.graph.number_of_edges():
         return math.nan
     underlay, peer = view.data.underlay, view.data.plan.peer
