@@ -113,6 +113,7 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     reproduce.add_argument("--quick", action="store_true", help="those that take a few minutes together")
     reproduce.add_argument("--set", action="append", metavar="PATH=VALUE", help="change all their specs")
     _sweep_arguments(reproduce)
+    reproduce.set_defaults(clock="virtual")  # exact and repeatable on any machine
     worker = _verb(verbs, "worker", "run cells of sweeps for a dask scheduler, one at a time")
     worker.add_argument("scheduler", help="its address, as in tcp://192.168.56.10:8786")
     worker.add_argument("--name", help="how the scheduler calls this worker")

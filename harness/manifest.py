@@ -17,11 +17,16 @@ from harness.plan.model import Plan
 PACKAGES = ("pydantic", "pyroute2", "scapy", "pandas", "numpy", "seaborn", "matplotlib", "networkx", "pyarrow")
 
 
-def first_manifest(plan: Plan, run_id: str, engine: str, clock: str, spec: Path, settings: list[str]) -> dict[str, Any]:
-    """Everything that is known before the run; the conductor adds the rest (see docs/results.md)."""
+def first_manifest(
+    plan: Plan, run_id: str, engine: str, clock: str, spec: Path, settings: list[str], command: str = ""
+) -> dict[str, Any]:
+    """Everything that is known before the run; the conductor adds the rest (see docs/results.md).
+
+    `command` is what makes such a run; by default the one that was typed.
+    """
     return {
         "format": 1, "run_id": run_id, "name": plan.name, "engine": engine, "clock": clock, "seed": plan.seed,
-        "spec": spec.name, "settings": settings, "command": " ".join(["harness", *sys.argv[1:]]),
+        "spec": spec.name, "settings": settings, "command": command or " ".join(["harness", *sys.argv[1:]]),
         "started_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(), "kernel": platform.release(), "machine": machine(), "commit": commit(),
         "end": "started", "begun": False,

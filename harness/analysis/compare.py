@@ -51,12 +51,19 @@ class Difference:
 
     @property
     def word(self) -> str:
-        """differs: the interval leaves out zero and reaches past the margin; same: it lies within the margin."""
-        if math.isnan(self.low):
-            return UNDECIDED
-        if -self.margin <= self.low and self.high <= self.margin:
-            return SAME
-        return DIFFERS if self.low > 0 or self.high < 0 else UNDECIDED
+        return agreement(self.low, self.high, self.margin)
+
+
+def agreement(low: float, high: float, margin: float) -> str:
+    """The word for a difference with that interval; one within the margin does not matter.
+
+    differs: the interval leaves out zero and reaches past the margin; same: it lies within the margin.
+    """
+    if math.isnan(low):
+        return UNDECIDED
+    if -margin <= low and high <= margin:
+        return SAME
+    return DIFFERS if low > 0 or high < 0 else UNDECIDED
 
 
 def margin(metric: str, mean: float) -> float:

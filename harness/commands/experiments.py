@@ -118,7 +118,10 @@ def carry_out(arguments: Namespace, display: Display, run_dir: RunDir | None = N
     plan, text = planned(arguments)
     run_dir = run_dir or new_run_dir(Path(arguments.results_root), plan.name)
     engine, clock = arguments.engine, "simulated" if arguments.engine == "memory" else arguments.clock
-    manifest = first_manifest(plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [])
+    command = vars(arguments).get("command", "")  # of a cell of a sweep, which nobody typed
+    manifest = first_manifest(
+        plan, run_dir.path.name, engine, clock, Path(arguments.spec), arguments.set or [], command
+    )
     return carry_out_plan(plan, text, manifest, arguments, display, run_dir)
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.commands.sweeping import carry_out, progress
 from harness.errors import FAILED, PASSED, UNDECIDED, SpecError
-from harness.reproduce.model import FAIL, PASS
+from harness.manifest import commit, machine, versions
+from harness.reproduce.kept import Kept
+from harness.reproduce.model import FAIL, PASS, Row
 from harness.reproduce.targets import MODULES, load
 from harness.spec.wording import did_you_mean
 from harness.sweep.design import read_design
@@ -27,25 +32,46 @@ def reproduce(arguments: Namespace) -> int:
         return PASSED
     idents = _chosen(arguments)
     root = Path(arguments.results_root) / "reproductions"
-    from harness.report.reproductions import Found, write_page
-
-    found = []
-    for ident in idents:
-        target = load(ident)
-        print(f"{ident}: {target.title}", file=sys.stderr)
-        places = {name: _sweep(name, arguments, root) for name in target.specs}
-        found.append(Found(target, tuple(target.rows(places)), target.figure(places) if target.figure else None))
-    page = write_page(root, found, arguments.engine, arguments.clock)
-    rows = [(one.target.ident, row) for one in found for row in one.rows]
+    kept = Kept(root)
+    rows = [(ident, row) for ident in idents for row in _target(ident, arguments, root, kept)]
     if arguments.json:
         print(json.dumps([{"id": ident, "what": row.what, "verdict": row.verdict} for ident, row in rows]))
     else:
         for ident, row in rows:
             figures = f"predicted {row.prediction:.4g}, measured {row.measured.value:.4g}"
             print(f"{row.verdict:12} {ident:4} {row.kind} {row.what}: {figures}")
-        print(f"report: {page}")
+        print(f"report: {root / 'index.html'}")
     verdicts = {row.verdict for _, row in rows}
     return FAILED if FAIL in verdicts else PASSED if verdicts <= {PASS} else UNDECIDED
+
+
+def _target(ident: str, arguments: Namespace, root: Path, kept: Kept) -> Sequence[Row]:
+    """Run it, count, draw, and renew the page, which has all that was found before as well."""
+    from harness.report.reproductions import save_figure, write_page
+
+    target = load(ident)
+    print(f"{ident}: {target.title}", file=sys.stderr)
+    places = {name: _sweep(name, arguments, root) for name in target.specs}
+    engine = "memory" if arguments.engine == "memory" else arguments.clock
+    about = {
+        "command": f"harness reproduce {ident} {_how(arguments)}", "commit": commit(), "versions": versions(),
+        "machine": machine(), "finished_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "cells": sum(len(place.read()["cells"]) for place in places.values()),
+    }  # fmt: skip
+    rows = target.rows(places)
+    kept.put(target, engine, about, rows)
+    if target.figure:
+        save_figure(root, ident, engine, target.figure(places))
+    write_page(root, kept)
+    return rows
+
+
+def _how(arguments: Namespace) -> str:
+    """What of the command line the outcome depends on."""
+    words = ["--engine memory"] if arguments.engine == "memory" else [f"--clock {arguments.clock}"]
+    words += [f"--set {shlex.quote(setting)}" for setting in arguments.set or []]
+    words += [f"--repeat {arguments.repeat}"] if arguments.repeat else []
+    return " ".join(words)
 
 
 def _chosen(arguments: Namespace) -> list[str]:

@@ -1,11 +1,9 @@
-"""The table "paper against measured": CSV, JSON, a figure for each target, one page."""
+"""The table "paper against measured" of all targets and engines that were run: CSV, figures, one page."""
 
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,78 +12,89 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from harness.errors import RecordError
-from harness.manifest import commit, machine, versions
-from harness.records import write_json
 from harness.report import svg
 from harness.report.page import HERE
-from harness.reproduce.model import Row, Target
+from harness.reproduce.kept import COLUMNS, ENGINES, Kept, Line
+from harness.reproduce.targets import MODULES
 
-COLUMNS = (
-    "id", "source", "class", "what", "claim", "prediction", "measured", "low", "high", "trials", "band_low",
-    "band_high", "verdict",
-)  # fmt: skip
 PNG_DPI = 150
+WORDS = ("PASS", "FAIL", "INCONCLUSIVE", "VOID")
 
 
-@dataclass(frozen=True)
-class Found:
-    """A target and what came of it."""
-
-    target: Target
-    rows: tuple[Row, ...]
-    figure: Figure | None
-
-
-def write_page(root: Path, found: Sequence[Found], engine: str, clock: str) -> Path:
-    """Write table.csv, table.json, figures/ and index.html below `root`. Raises RecordError."""
-    table = [_record(one.target, row) for one in found for row in one.rows]
+def save_figure(root: Path, ident: str, engine: str, figure: Figure) -> None:
+    """As figures/<ident>-<engine>.png and .svg. Raises RecordError."""
+    stem = _stem(root, ident, engine)
     try:
-        (root / "figures").mkdir(parents=True, exist_ok=True)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(stem.with_suffix(".png"), dpi=PNG_DPI)
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+    except OSError as error:
+        raise RecordError(f"cannot write into {stem.parent}: {error.strerror}") from error
+
+
+def write_page(root: Path, kept: Kept) -> Path:
+    """Write table.csv and index.html below `root`, of all that is kept there. Raises RecordError."""
+    idents = [ident for ident in MODULES if ident in kept.targets]
+    lines = {ident: list(kept.lines(ident)) for ident in idents}
+    page = root / "index.html"
+    try:
         with (root / "table.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(table)
-        pictures = {one.target.ident: _picture(root, one) for one in found}
-        page = root / "index.html"
-        page.write_text(_page(found, pictures, engine, clock))
+            writer.writerows(_flat(line, kept) for ident in idents for line in lines[ident])
+        page.write_text(_page(root, kept, lines))
     except OSError as error:
         raise RecordError(f"cannot write into {root}: {error.strerror}") from error
-    about = {"versions": versions(), "machine": machine(), "commit": commit(), "engine": engine, "clock": clock}
-    write_json(root / "table.json", {**about, "rows": [_finite(row) for row in table]})
     return page
 
 
-def _record(target: Target, row: Row) -> dict[str, Any]:
-    found = row.measured
-    values = (target.ident, target.source, row.kind, row.what, row.claim, row.prediction, found.value, found.low,
-              found.high, found.trials, *row.band, row.verdict)  # fmt: skip
-    return dict(zip(COLUMNS, values, strict=True))
+def _stem(root: Path, ident: str, engine: str) -> Path:
+    return root / "figures" / f"{ident}-{engine}"
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _flat(line: Line, kept: Kept) -> dict[str, Any]:
+    told = {"id": line.ident, "engine": line.engine, "source": kept.targets[line.ident]["source"], **line.row}
+    return {**told, "agrees": line.agrees, "command": line.about["command"], "commit": line.about["commit"]}
 
 
-def _picture(root: Path, one: Found) -> Markup | None:
-    if one.figure is None:
-        return None
-    stem = root / "figures" / one.target.ident
-    one.figure.savefig(stem.with_suffix(".png"), dpi=PNG_DPI)
-    one.figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
-    return Markup(svg.inline(stem.with_suffix(".svg").read_text(), one.target.ident, one.target.title))
-
-
-def _page(found: Sequence[Found], pictures: dict[str, Markup | None], engine: str, clock: str) -> str:
+def _page(root: Path, kept: Kept, lines: dict[str, list[Line]]) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    rows = [row for one in found for row in one.rows]
-    counts = {word: sum(row.verdict == word for row in rows) for word in ("PASS", "FAIL", "INCONCLUSIVE", "VOID")}
-    how = "memory engine" if engine == "memory" else f"{clock} clock"
+    sections = [_section(root, kept, ident, lines[ident]) for ident in lines]
     return environment.get_template("reproductions.html.j2").render(
-        css=Markup((HERE / "page.css").read_text()), found=found, pictures=pictures, counts=counts, how=how, text=_text
-    )
+        css=Markup((HERE / "page.css").read_text()), sections=sections, totals=_totals(lines), engines=ENGINES,
+        text=_text,
+    )  # fmt: skip
 
 
-def _text(value: float) -> str:
-    return "" if not math.isfinite(value) else f"{value:.4g}"
+def _section(root: Path, kept: Kept, ident: str, lines: list[Line]) -> dict[str, Any]:
+    """What the template shows of one target: its rows in groups, one line for each engine."""
+    known = kept.targets[ident]
+    engines = kept.engines(ident)
+    return {
+        "ident": ident, "title": known["title"], "source": known["source"], "notes": known["notes"],
+        "runs": [(engine, known["engines"][engine]) for engine in engines],
+        "groups": [list(group) for _, group in groupby(lines, key=lambda line: line.row["what"])],
+        "pictures": [(engine, _picture(root, ident, engine, known["title"])) for engine in engines],
+    }  # fmt: skip
+
+
+def _totals(lines: dict[str, list[Line]]) -> list[tuple[str, str]]:
+    """Of each engine: how many rows have which verdict."""
+    found = []
+    for engine, name in ENGINES.items():
+        verdicts = [line.row["verdict"] for some in lines.values() for line in some if line.engine == engine]
+        counts = [f"{verdicts.count(word)} {word}" for word in WORDS if word in verdicts]
+        if counts:
+            found.append((name, ", ".join(counts)))
+    return found
+
+
+def _picture(root: Path, ident: str, engine: str, title: str) -> Markup | None:
+    file = _stem(root, ident, engine).with_suffix(".svg")
+    return Markup(svg.inline(file.read_text(), f"{ident}-{engine}", title)) if file.exists() else None
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import time
 from argparse import Namespace
 from dataclasses import dataclass
@@ -24,6 +25,13 @@ class Order:
     engine: str = "mininet"
     clock: str = "real"
     memory: str = "4G"
+
+    @property
+    def command(self) -> str:
+        """What runs this cell alone."""
+        settings = [word for setting in self.settings for word in ("--set", setting)]
+        how = ["--engine", "memory"] if self.engine == "memory" else ["--clock", self.clock]
+        return shlex.join(["harness", "run", self.spec, "--seed", str(self.seed), *how, *settings])
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ def _run(order: Order, run_dir: RunDir) -> tuple[str, str]:
 
     arguments = Namespace(
         spec=order.spec, set=list(order.settings), seed=order.seed, engine=order.engine, clock=order.clock,
-        memory=order.memory, build_kernel=False,
+        memory=order.memory, build_kernel=False, command=order.command,
     )  # fmt: skip
     if carry_out(arguments, NoDisplay(), run_dir) is None:
         raise HarnessError("it was interrupted before anything was measured")
