@@ -112,6 +112,7 @@ def _experiment_verbs(verbs: argparse._SubParsersAction[Any]) -> None:
     reproduce.add_argument("--list", action="store_true", help="say which there are")
     reproduce.add_argument("--quick", action="store_true", help="those that take a few minutes together")
     reproduce.add_argument("--set", action="append", metavar="PATH=VALUE", help="change all their specs")
+    reproduce.add_argument("--no-run", action="store_true", help="run nothing: count once more what was run before")
     _sweep_arguments(reproduce)
     reproduce.set_defaults(clock="virtual")  # exact and repeatable on any machine
     worker = _verb(verbs, "worker", "run cells of sweeps for a dask scheduler, one at a time")

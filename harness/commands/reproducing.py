@@ -6,13 +6,14 @@ import json
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.commands.sweeping import carry_out, progress
 from harness.errors import FAILED, PASSED, UNDECIDED, SpecError
-from harness.manifest import commit, machine, versions
+from harness.manifest import machine, versions
+from harness.records import read_json
 from harness.reproduce.kept import Kept
 from harness.reproduce.model import FAIL, PASS, Row
 from harness.reproduce.targets import MODULES, load
@@ -53,10 +54,11 @@ def _target(ident: str, arguments: Namespace, root: Path, kept: Kept) -> Sequenc
     print(f"{ident}: {target.title}", file=sys.stderr)
     places = {name: _sweep(name, arguments, root) for name in target.specs}
     engine = "memory" if arguments.engine == "memory" else arguments.clock
+    manifests = list(_manifests(places))  # of the runs, which may be older than what counts them
     about = {
-        "command": f"harness reproduce {ident} {_how(arguments)}", "commit": commit(), "versions": versions(),
-        "machine": machine(), "finished_utc": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cells": sum(len(place.read()["cells"]) for place in places.values()),
+        "command": f"harness reproduce {ident} {_how(arguments)}", "cells": len(manifests),
+        "commit": " ".join(sorted({each["commit"] for each in manifests})), "versions": versions(),
+        "machine": machine(), "run_utc": max((each["started_utc"] for each in manifests), default=""),
     }  # fmt: skip
     rows = target.rows(places)
     kept.put(target, engine, about, rows)
@@ -64,6 +66,14 @@ def _target(ident: str, arguments: Namespace, root: Path, kept: Kept) -> Sequenc
         save_figure(root, ident, engine, target.figure(places))
     write_page(root, kept)
     return rows
+
+
+def _manifests(places: Mapping[str, SweepDir]) -> Iterator[dict[str, Any]]:
+    for place in places.values():
+        for cell in place.read()["cells"]:
+            attempt = place.best(cell["address"])
+            if attempt:
+                yield read_json(attempt.run_dir.manifest)
 
 
 def _how(arguments: Namespace) -> str:
@@ -91,6 +101,8 @@ def _sweep(name: str, arguments: Namespace, root: Path) -> SweepDir:
     path = FOLDER / name
     if not path.exists():
         raise SpecError(f"{path} is not there: run this in the project's directory")
+    if arguments.no_run:
+        return _as_it_is(name, arguments, root)
     design = read_design(path, arguments.set or [], None, arguments.engine, arguments.clock)
     place = sweep_dir(root, design.name)
     report = progress(arguments)
@@ -98,4 +110,15 @@ def _sweep(name: str, arguments: Namespace, root: Path) -> SweepDir:
         tally = carry_out(arguments, design, place, report, None)
     for label, problem in tally.problems.items():
         print(f"  {label}: {problem}", file=sys.stderr)
+    return place
+
+
+def _as_it_is(name: str, arguments: Namespace, root: Path) -> SweepDir:
+    place = sweep_dir(root, Path(name).stem)
+    if not place.record.exists():
+        raise SpecError(f"{name} was never run below {root}: leave out --no-run")
+    record = place.read()
+    wanted = ("memory", "simulated") if arguments.engine == "memory" else ("mininet", arguments.clock)
+    if (record["engine"], record["clock"]) != wanted:
+        raise SpecError(f"{place.path} was run last in {record['engine']}, {record['clock']} clock: leave out --no-run")
     return place

@@ -24,7 +24,7 @@ from harness.spec.load import Document, put
 from harness.spec.model import Sweep
 
 ALONE = ("sweep=null", "repeat=1")  # what makes an ordinary spec of that of a sweep
-NOT_OF_THE_OUTCOME = ("commands", "plots", "report", "sweep", "cli.py", "display.py")
+NOT_OF_THE_OUTCOME = ("commands", "plots", "report", "reproduce", "sweep", "cli.py", "display.py")
 ADDRESS_DIGITS = 16
 
 

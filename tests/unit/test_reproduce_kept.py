@@ -13,7 +13,7 @@ from harness.report.reproductions import save_figure, write_page
 from harness.reproduce.kept import Kept
 from harness.reproduce.model import Measured, Row, Target
 
-ABOUT = {"command": "harness reproduce T1", "commit": "abc", "finished_utc": "2020-01-02T03:04:05+00:00", "cells": 3}
+ABOUT = {"command": "harness reproduce T1", "commit": "abc", "run_utc": "2020-01-02T03:04:05+00:00", "cells": 3}
 
 
 def target(ident: str) -> Target:
