@@ -12,50 +12,61 @@ from harness.records import RunDir
 FLUSH_S = 1.0
 
 
+_as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 class Journal:
     """The four files of lines of a run directory (events, faults, probes, pressure), opened for appending."""
 
     def __init__(self, run_dir: RunDir) -> None:
-        self._files: dict[Path, IO[str]] = {}
-        self._paths = run_dir
+        """Raises RecordError."""
+        self._files = [_open(path) for path in (run_dir.events, run_dir.faults, run_dir.probes, run_dir.pressure)]
+        self._events, self._faults, self._probes, self._pressure = self._files
         self._flushed = 0.0
-        for path in (run_dir.events, run_dir.faults, run_dir.probes, run_dir.pressure):
-            try:
-                self._files[path] = path.open("a", buffering=1 << 16)
-            except OSError as error:
-                raise RecordError(f"cannot write {path}: {error.strerror}") from error
 
     def event(self, t_ns: int, peer: str, event: str, fields: dict[str, Any] | None = None) -> None:
-        self._write(self._paths.events, {"t_ns": t_ns, "peer": peer, "event": event, **(fields or {})})
+        _write(self._events, {"t_ns": t_ns, "peer": peer, "event": event, **(fields or {})})
 
     def fault(self, row: dict[str, Any]) -> None:
-        self._write(self._paths.faults, row)
+        _write(self._faults, row)
 
     def probe(self, row: dict[str, Any]) -> None:
-        self._write(self._paths.probes, row)
+        _write(self._probes, row)
 
     def pressure(self, row: dict[str, Any]) -> None:
-        self._write(self._paths.pressure, row)
-
-    def _write(self, path: Path, row: dict[str, Any]) -> None:
-        self._do(path, lambda file: file.write(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n"))
+        _write(self._pressure, row)
 
     def flush(self, now: float = float("inf")) -> None:
-        """Hand everything to the system, at most once a second of the engine's time."""
+        """Hand everything to the system, at most once a second of the engine's time. Raises RecordError."""
         if now - self._flushed < FLUSH_S:
             return
         self._flushed = now if now != float("inf") else 0.0
-        for path in self._files:
-            self._do(path, lambda file: file.flush())
+        for file in self._files:
+            try:
+                file.flush()
+            except OSError as error:
+                raise _refused(file, error) from error
 
     def close(self) -> None:
         self.flush()
-        for file in self._files.values():
+        for file in self._files:
             file.close()
 
-    def _do(self, path: Path, write: Any) -> None:
-        try:
-            write(self._files[path])
-        except OSError as error:
-            message = f"cannot write {path}: {error.strerror}; what was written before is kept"
-            raise RecordError(message) from error
+
+def _open(path: Path) -> IO[str]:
+    try:
+        return path.open("a", buffering=1 << 16)
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write(file: IO[str], row: dict[str, Any]) -> None:
+    """Raises RecordError."""
+    try:
+        file.write(_as_json(row) + "\n")
+    except OSError as error:
+        raise _refused(file, error) from error
+
+
+def _refused(file: IO[str], error: OSError) -> RecordError:
+    return RecordError(f"cannot write {file.name}: {error.strerror}; what was written before is kept")
