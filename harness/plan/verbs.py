@@ -161,15 +161,18 @@ class Verbs:
 
     def _isolate(self, selectors: Sequence[str]) -> Effect:
         hosts = self.select(selectors, self.hosts)
-        return self._divided(f"{some(hosts)} isolated", isolation(hosts, self.hosts.members))
+        members = self.hosts.members
+        ways = [way for host in hosts for way in (Cut((host,), members), Cut(members, (host,)))]
+        return self._divided(f"{some(hosts)} isolated", isolation(hosts, members), ways[: 2 * MAX_LINK_CHECKS])
 
-    def _divided(self, label: str, division: Division) -> Effect:
+    def _divided(self, label: str, division: Division, probed: Sequence[Cut] = ()) -> Effect:
+        """`probed`: the ways that must be found blocked, where that is not one of each that is dropped."""
         effect = Effect(label, [])
         for number, cut in enumerate(division.dropped, 1):
             sources, targets = (every(self.addresses, side) for side in cut)
             effect.apply.append(Block(f"{self.name}-{number}", sources, targets))
             effect.undo.append(Unblock(f"{self.name}-{number}"))
-        for cuts, expect in ((division.dropped, "blocked"), (division.kept, "open")):
+        for cuts, expect in ((probed or division.dropped, "blocked"), (division.kept, "open")):
             for cut in cuts[:MAX_LINK_CHECKS] if len(cuts) > 2 * MAX_LINK_CHECKS else cuts:
                 if pair := self.witnesses.between(*cut):
                     effect.apply_checks.append(PathCheck(*pair, expect=expect))  # type: ignore[arg-type]

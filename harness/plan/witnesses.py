@@ -29,6 +29,7 @@ class Witnesses:
 
     def __init__(self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str]) -> None:
         self.topology, self.routes, self.addresses = topology, routes, addresses
+        self._all = {host.name for host in topology.hosts}
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
         self._families = len({family_of(address) for some in addresses.values() for address in some})
@@ -51,26 +52,30 @@ class Witnesses:
         """Whether two different hosts have addresses of one family."""
         return source != target and bool(common(self.addresses, source, target))
 
-    def across(self, name: str) -> tuple[str, str] | None:
-        """A pair whose packets cross the link in both directions, the first host on its a side; None without one."""
+    def across(self, name: str, fit: bool = False) -> tuple[str, str] | None:
+        """A pair whose packets cross the link in both directions, the first host on its a side; None without one.
+
+        Of hosts that are not fit only where there are no others, and where that is allowed.
+        """
         link = next(link for link in self.topology.links if link.name == name)
-        for source in self._nearest(link.a, link.b):
-            for target in self._nearest(link.b, link.a):
-                if self._crosses(source, target, link, True) and self._crosses(target, source, link, False):
-                    return source, target
+        for among in (self._fit,) if fit or self._fit == self._all else (self._fit, self._all):
+            for source in self._nearest(link.a, link.b, among):
+                for target in self._nearest(link.b, link.a, among):
+                    if self._crosses(source, target, link, True) and self._crosses(target, source, link, False):
+                        return source, target
         return None
 
     def _crosses(self, source: str, target: str, link: Link, forward: bool) -> bool:
         steps = self.path(source, target)
         return steps is not None and (link, forward) in steps
 
-    def _nearest(self, start: str, behind: str, most: int = 4) -> list[str]:
-        """Fit hosts nearest to `start` without going through `behind`."""
+    def _nearest(self, start: str, behind: str, among: Collection[str], most: int = 4) -> list[str]:
+        """Hosts of `among` nearest to `start` without going through `behind`."""
         found: list[str] = []
         seen, queue = {start, behind}, [start]
         while queue and len(found) < most:
             at = queue.pop(0)
-            if at in self._fit:
+            if at in among:
                 found.append(at)
             for other in self._links[at]:
                 if other not in seen:
@@ -79,19 +84,26 @@ class Witnesses:
         return found
 
     def between(self, one: Sequence[str], other: Sequence[str]) -> tuple[str, str] | None:
-        """A pair from the first group to the second; in a network of both families one that can talk by both."""
-        found: tuple[str, str] | None = None
+        """A pair from the first group to the second; in a network of both families one that can talk by both.
+
+        Hosts that are fit before those that are not: who is isolated by name has nobody else to tell.
+        """
+        best: tuple[int, tuple[str, str]] | None = None
         for source in one:
             for target in other:
-                if source in self._fit and target in self._fit and self._reaches(source, target):
-                    if len(common(self.addresses, source, target)) == self._families:
+                fit = (source in self._fit) + (target in self._fit)
+                if (best is None or fit >= best[0]) and self._reaches(source, target):
+                    if fit == 2 and len(common(self.addresses, source, target)) == self._families:
                         return source, target
-                    found = found or (source, target)
-        return found
+                    if best is None or fit > best[0]:
+                        best = fit, (source, target)
+        return best and best[1]
 
     def reaching(self, host: str) -> tuple[str, str] | None:
         """A pair to a host that a fault takes down, from the nearest fit one."""
-        sources = [source for source in self._nearest(host, "") if source != host and self._reaches(source, host)]
+        sources = [
+            source for source in self._nearest(host, "", self._fit) if source != host and self._reaches(source, host)
+        ]
         return (sources[0], host) if sources else None
 
     def queue_ms(self, source: str, target: str, changed: Mapping[str, Link]) -> float:
@@ -130,7 +142,7 @@ class Witnesses:
         for link_class in dict.fromkeys(link.link_class for link in self.topology.links):
             links = [link.name for link in self.topology.links if link.link_class == link_class]
             for name in sorted(rng.sample(links, min(PER_CLASS, len(links))), key=links.index):
-                pair = self.across(name)
+                pair = self.across(name, fit=True)
                 if pair and pair not in chosen and pair[::-1] not in chosen:
                     chosen.append(pair)
         return [self.expect(*ends) for pair in chosen for ends in (pair, pair[::-1])]
@@ -196,11 +208,19 @@ def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple
             if isinstance(action, Signal) and action.signal != "CONT":
                 ends.setdefault(action.peer, []).append(fault.apply_s)
 
+    def cut_before(fault: Fault, moment: float) -> list[Action]:
+        """What other faults have cut at that moment, or cut with it and stand first."""
+        earlier = [o for number, o in enumerate(faults) if (o.apply_s, number) < (moment, faults.index(fault))]
+        active = [o for o in earlier if o is not fault and (o.undo_s is None or moment < o.undo_s)]
+        return [a for o in active for a in o.apply if isinstance(a, Block) or (isinstance(a, SetLink) and not a.up)]
+
     def fair(check: Check, fault: Fault, moment: float) -> bool:
         if isinstance(check, PeerCheck) and check.expect == "running":
             return not any(moment < end <= moment + SETTLE_S for end in ends.get(check.peer, ()))
-        if isinstance(check, PeerCheck) or (isinstance(check, PathCheck) and check.expect == "blocked"):
+        if isinstance(check, PeerCheck):
             return True
+        if isinstance(check, PathCheck) and check.expect == "blocked":
+            return not any(witnesses.touched(check.source, check.target, cut) for cut in cut_before(fault, moment))
         others = [other for other in faults if other.name != fault.name]
         if isinstance(check, PathCheck):  # whether routes of that moment are whole is known by who changes them
             others = [other for other in others if other.verb not in REROUTES]

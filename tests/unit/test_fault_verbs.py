@@ -21,11 +21,29 @@ from harness.faults import (
     Signal,
     StartPeer,
 )
+from harness.memory import MemoryEngine
 from harness.plan.shapes import shape_of
 from harness.probing import Probe
+from harness.records import RunDir, read_lines
+from harness.run import conduct
 from harness.trials import DELAY_PROBES, Trial
 
 HOSTS = tuple(f"h{number}" for number in range(1, 8))
+
+
+class Idle(MemoryEngine):
+    """An engine that does nothing about faults but says nothing of it."""
+
+    def apply(self, actions):
+        pass
+
+
+def confirmed(tmp_path, text, engine=MemoryEngine):
+    """Whether each phase of the one fault was confirmed in a run."""
+    plan = plan_of(tmp_path, text)
+    run_dir = RunDir(tmp_path / engine.__name__ / str(abs(hash(text)))).create()
+    conduct(plan, engine(plan, run_dir), run_dir, lambda report: None)
+    return {row["phase"]: row["ok"] for row in read_lines(run_dir.faults)}
 
 
 def with_faults(*lines):
@@ -71,8 +89,27 @@ def test_isolated_hosts_reach_nobody(tmp_path):
     assert out.sources == back.destinations == ("10.1.0.1", "10.2.0.1")
     assert len(out.destinations) == 5  # each other as well
     assert back.sources == ("10.1.0.2", "10.1.0.3", "10.2.0.2")
-    expected = {check.expect for check in fault.apply_checks if isinstance(check, PathCheck)}
-    assert expected == {"open"}  # hosts that are named take no part in probing others: they may be unfit
+    ends = {(check.source, check.target): check.expect for check in fault.apply_checks if isinstance(check, PathCheck)}
+    assert ends == {
+        ("west1", "west2"): "blocked", ("west2", "west1"): "blocked", ("east1", "west2"): "blocked",
+        ("west2", "east1"): "blocked", ("west2", "west3"): "open",
+    }  # fmt: skip
+    assert {check.expect for check in fault.undo_checks} == {"open"}
+    assert len(fault.undo_checks) == 5
+
+
+def test_an_isolation_that_did_nothing_is_not_confirmed(tmp_path):
+    text = with_faults("{isolate: west1, from: 5 s, to: 9 s}")
+    assert confirmed(tmp_path, text) == {"apply": True, "undo": True}
+    assert confirmed(tmp_path, text, Idle) == {"apply": False, "undo": True}
+
+
+def test_what_another_fault_has_cut_already_proves_nothing(tmp_path):
+    lines = "{link_down: west1-west, from: 3 s, to: 7 s}", "{isolate: west1, from: 5 s, to: 9 s}"
+    faults = faults_of(tmp_path, *lines)
+    assert {check.expect for check in faults["f1"].apply_checks} == {"blocked"}
+    assert {check.expect for check in faults["f2"].apply_checks} == {"open"}  # of those that are not isolated
+    assert [check.source for check in faults["f2"].undo_checks] == ["west1", "west2", "west2"]
 
 
 def test_a_flapping_link_is_one_fault_of_many_changes(tmp_path):
