@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from harness.faults import Action, Family
+from harness.faults import Action, Direction, Family
 
 PROBE_PORT = 7  # echo (RFC 862), on which no peer listens; probes go from it to it, and gateways let them through
 
@@ -41,6 +41,13 @@ class ProbeArrival(NamedTuple):
     target: str
     sent_ns: int
     received_ns: int
+
+
+class Crossed(NamedTuple):
+    """Bytes of frames, Ethernet headers included, in one direction of a link since it was made."""
+
+    entered: int
+    left: int
 
 
 class Endpoint(NamedTuple):
@@ -100,6 +107,12 @@ class Engine(Protocol):
 
         By this family of addresses, or by the first that the two have in common.
         """
+
+    def train(self, source: str, target: str, frames: int, frame_bytes: int) -> int:
+        """Send UDP packets, so long on the wire, between two nodes at once; no notices follow. How many were sent."""
+
+    def crossed(self, link: str, direction: Direction) -> Crossed:
+        """What has entered a link and left it; of links that a fault may change."""
 
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         """Before peers are started: send shots between sockets of hosts and say what came where.

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.checks import Check as Check
+from harness.checks import DelayCheck as DelayCheck
+from harness.checks import Direction as Direction
+from harness.checks import Family as Family
+from harness.checks import PathCheck as PathCheck
+from harness.checks import PeerCheck as PeerCheck
+from harness.checks import RateCheck as RateCheck
+from harness.checks import RerouteCheck as RerouteCheck
 from topologies.model import Impairment
-
-Direction = Literal["ab", "ba"]
-Family = Literal["ipv4", "ipv6"]
-
 
 # ---- primitive actions ----
 
@@ -132,71 +136,6 @@ FLOOD_PORT = 9  # RFC 863
 FLOOD_BYTES = 1000  # of each packet's payload
 
 
-# ---- checks ----
-
-
-@dataclass(frozen=True)
-class PathCheck:
-    """Probes from `source` to `target` (host names) must arrive (`open`) or must not (`blocked`)."""
-
-    source: str
-    target: str
-    expect: Literal["open", "blocked"]
-    family: Family | None = None  # where hosts have both
-    kind: Literal["path"] = "path"
-
-
-@dataclass(frozen=True)
-class DelayCheck:
-    """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way).
-
-    `queue_ms`: what a probe and a full queue before it take longer where the fault changes a rate; that much later is
-    no contradiction.
-    """
-
-    source: str
-    target: str
-    delay_ms: float
-    tolerance_ms: float
-    queue_ms: float = 0.0
-    family: Family | None = None  # where hosts have both
-    kind: Literal["delay"] = "delay"
-
-
-@dataclass(frozen=True)
-class PeerCheck:
-    """The peer's process must have ended (`gone`), be stopped by a signal (`paused`), or be ready (`running`).
-
-    A flood's name stands for what sends it, which must be there (`alive`) or not (`gone`). `full`, `space`: what the
-    peer may write to its files, as the system says; of one that is down, what it will find when it is started.
-    """
-
-    peer: str
-    expect: Literal["gone", "paused", "running", "alive", "full", "space"]
-    kind: Literal["peer"] = "peer"
-
-
-@dataclass(frozen=True)
-class RerouteCheck:
-    """From a cut on, probes every `gap_s` until one arrives: so long it took until packets went another way.
-
-    That moment, less `lead_ms` (from the source to where the ways part), must be `earliest_s` to `latest_s` after the
-    cut.
-    """
-
-    source: str
-    target: str
-    gap_s: float
-    lead_ms: float
-    earliest_s: float
-    latest_s: float
-    family: Family | None = None
-    kind: Literal["reroute"] = "reroute"
-
-
-Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck
-
-
 OVER_S = 10.0  # the stretch of time that a live metric looks back on, unless told otherwise
 
 
@@ -250,3 +189,5 @@ class Fault:
     part_of: str = ""  # the fault (a churn, a flapping link) of which this is one change
     condition: Condition | None = None
     hook: Hook | None = None  # what it does is decided then
+    untold: tuple[str, ...] = ()  # what no check tells, and why
+    undo_untold: tuple[str, ...] = ()

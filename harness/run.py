@@ -224,6 +224,9 @@ class _Conductor:
             self.report({"say": f"{fault.label} at {t_s:.1f} s: {row['detail']}"})
             return
         actions = fault.apply if due.do == "apply" else fault.undo
+        for trial in self.trials:
+            if trial.fault.name == fault.name:
+                trial.cut_short(self.engine.now())
         for action in actions:
             if isinstance(action, Signal) and action.signal in ("KILL", "TERM"):
                 self.leaving.add(action.peer)

@@ -8,7 +8,8 @@ from statistics import median
 from typing import Any
 
 from harness.engine import Engine
-from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck, RerouteCheck
+from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck, RateCheck, RerouteCheck
+from harness.gauges import Finding, RateGauge
 from harness.probing import GIVE_UP_S, Probe, Prober
 
 GAP_S = 0.04  # between two probes of one check
@@ -31,6 +32,7 @@ class Proof:
     decided_s: float | None = None
     found: str = ""
     measured_s: float | None = None  # how long it took until packets went another way
+    gauge: RateGauge | None = None
 
     def decide(self, ok: bool, at: float, found: str) -> None:
         self.ok, self.decided_s, self.found = ok, at, found
@@ -48,6 +50,9 @@ class Proof:
 
 
 def _expectation(check: Check) -> str:
+    if isinstance(check, RateCheck):
+        how = "at most" if check.expect == "capped" else "more than"
+        return f"{how} {check.rate_mbit:g} Mbit/s over {check.link} ({check.direction})"
     over = "" if isinstance(check, PeerCheck) or check.family is None else f" over {_FAMILIES[check.family]}"
     if isinstance(check, DelayCheck):
         queued = f" to {check.delay_ms + check.queue_ms:g}" if check.queue_ms else ""
@@ -57,6 +62,10 @@ def _expectation(check: Check) -> str:
     return f"{check.expect}{over}"
 
 
+def gauge_of(check: Check, begin_s: float) -> RateGauge | None:
+    return RateGauge(check, begin_s) if isinstance(check, RateCheck) else None
+
+
 class Trial:
     """All checks of one phase ("apply" or "undo") of a fault."""
 
@@ -64,7 +73,8 @@ class Trial:
         self.fault, self.phase = fault, phase
         self.planned_s, self.applied_s, self.zero_s = planned_s, applied_s, zero_s
         checks = fault.apply_checks if phase == "apply" else fault.undo_checks
-        self.proofs = [Proof(check, applied_s) for check in checks]
+        self.untold = fault.untold if phase == "apply" else fault.undo_untold
+        self.proofs = [Proof(check, applied_s, gauge=gauge_of(check, applied_s)) for check in checks]
 
     @property
     def done(self) -> bool:
@@ -75,14 +85,28 @@ class Trial:
         for proof in self.proofs:
             if proof.ok is not None:
                 continue
-            if isinstance(proof.check, PathCheck):
+            if proof.gauge is not None:
+                self._measure(proof, proof.gauge.poll(now, engine), engine)
+            elif isinstance(proof.check, PathCheck):
                 self._path(proof, proof.check, now, prober)
             elif isinstance(proof.check, DelayCheck):
                 self._delay(proof, proof.check, now, prober)
             elif isinstance(proof.check, RerouteCheck):
                 self._reroute(proof, proof.check, now, prober)
-            else:
+            elif isinstance(proof.check, PeerCheck):
                 self._peer(proof, proof.check, now, engine, ready)
+
+    def cut_short(self, now: float) -> None:
+        """The fault is about to be undone: what is measured by then must do."""
+        for proof in self.proofs:
+            if proof.ok is None and proof.gauge is not None:
+                finding = proof.gauge.cut_short()
+                proof.decide(finding.ok, now, finding.found)
+
+    @staticmethod
+    def _measure(proof: Proof, finding: Finding | None, engine: Engine) -> None:
+        if finding is not None:
+            proof.decide(finding.ok, engine.now(), finding.found)
 
     def _send(
         self, proof: Proof, check: PathCheck | DelayCheck | RerouteCheck, now: float, prober: Prober, limit: int,
@@ -147,9 +171,10 @@ class Trial:
 
     def due(self, now: float) -> float:
         """When `poll` has something to do next."""
-        waiting = [proof.check for proof in self.proofs if proof.ok is None]
-        gaps = [check.gap_s if isinstance(check, RerouteCheck) else GAP_S for check in waiting]
-        return now + min(gaps) / 2 if gaps else float("inf")
+        waiting = [proof for proof in self.proofs if proof.ok is None]
+        gaps = [p.check.gap_s if isinstance(p.check, RerouteCheck) else GAP_S for p in waiting if p.gauge is None]
+        measured = min((proof.gauge.due_s for proof in waiting if proof.gauge is not None), default=float("inf"))
+        return min(now + min(gaps) / 2, measured) if gaps else measured
 
     def row(self, end_s: float) -> dict[str, Any]:
         """The line for faults.jsonl; what is undecided at the end counts as not confirmed."""
@@ -165,7 +190,10 @@ class Trial:
             "confirmed_s": None if failed else round(confirmed - self.zero_s, 6),
             "late_ms": round((self.applied_s - self.zero_s - self.planned_s) * 1e3, 3),
             "ok": not failed, "checked": len(self.proofs),
-            "detail": wrong or ("confirmed" if self.proofs else "nothing to probe"),
+            "detail": "; ".join([
+                wrong or ("confirmed" if self.proofs else "nothing to probe"),
+                *(f"not told by probes: {what}" for what in self.untold),
+            ]),
             "matrix": [proof.row() for proof in self.proofs],
         }  # fmt: skip
 

@@ -21,15 +21,16 @@ from harness.emulation.blocks import Blocks
 from harness.emulation.exchange import Exchange
 from harness.emulation.gateways import Gateways
 from harness.emulation.network import Network
-from harness.emulation.prober import Prober
+from harness.emulation.prober import UDP_OVERHEAD_BYTES, Prober
 from harness.emulation.processes import Processes
-from harness.engine import Endpoint, Notice, ProbeArrival, Say, Seen, Shot
+from harness.engine import Crossed, Endpoint, Notice, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import (
     FLOOD_BYTES,
     FLOOD_PORT,
     Action,
     Block,
+    Direction,
     EndFlood,
     Family,
     FillDisk,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from harness.emulation.net import Net
 
 GRACE_S = 2.0  # between TERM and KILL at the end of a run
-UDP_OVERHEAD_BYTES = {"ipv4": 42, "ipv6": 62}  # Ethernet 14, IPv4 20 or IPv6 40, UDP 8
 DESCRIPTORS = 256  # besides those of peers and nodes
 
 
@@ -201,6 +201,12 @@ class MininetEngine:
 
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         self.prober.send(source, target, token, family)
+
+    def train(self, source: str, target: str, frames: int, frame_bytes: int) -> int:
+        return self.prober.train(source, target, frames, frame_bytes)
+
+    def crossed(self, link: str, direction: Direction) -> Crossed:
+        return self.network.wires.crossed(link, direction)
 
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         self._heed_interrupt()

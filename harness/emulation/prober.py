@@ -6,6 +6,7 @@ listens. Sockets are opened inside the hosts, by this process, when they are fir
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -19,11 +20,13 @@ from harness.errors import EmulationError
 from harness.faults import Family
 from harness.plan.addressing import family_of
 from harness.plan.model import Plan
+from harness.plan.trains import LONGEST_BYTES
 
 MARK = b"p2p-probe"
 _PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")
 SO_TIMESTAMPNS = 35
 _STAMP = struct.Struct("=qq")
+UDP_OVERHEAD_BYTES = {"ipv4": 42, "ipv6": 62}  # Ethernet 14, IPv4 20 or IPv6 40, UDP 8
 _UNREACHABLE = 101, 113, 100, 111, 19  # ENETUNREACH, EHOSTUNREACH, ENETDOWN, ECONNREFUSED, ENODEV: a path that is cut
 
 
@@ -38,6 +41,33 @@ class Prober:
 
     def send(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         """By the family, or the first that the two have in common. Raises EmulationError for what is no cut path."""
+        own, address = self._ends(source, target, family)
+        self._socket(target, address)
+        try:
+            sender = self._socket(source, own)
+            sender.sendto(_PAYLOAD.pack(MARK, token, time.monotonic_ns()), (address, PORT))
+        except OSError as error:
+            if error.errno not in _UNREACHABLE:
+                raise EmulationError(f"cannot probe from {source} to {target}: {error.strerror}") from error
+
+    def train(self, source: str, target: str, frames: int, frame_bytes: int) -> int:
+        """Frames back to back, as many as the socket takes at once; how many."""
+        own, address = self._ends(source, target, None)
+        self._socket(target, address)
+        payload = bytes(frame_bytes - UDP_OVERHEAD_BYTES[family_of(own)])
+        sent = 0
+        try:
+            sender = self._socket(source, own)
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_BYTES)
+            while sent < frames:
+                sender.sendto(payload, (address, PORT))
+                sent += 1
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS, *_UNREACHABLE):
+                raise EmulationError(f"cannot send a train from {source} to {target}: {error.strerror}") from error
+        return sent
+
+    def _ends(self, source: str, target: str, family: Family | None) -> tuple[str, str]:
         ends = [self.plan.node[name].addresses for name in (source, target)]
         common = [
             (own, address)
@@ -47,14 +77,7 @@ class Prober:
         ]
         if not common:
             raise EmulationError(f"cannot probe from {source} to {target}: no {family or 'address'} in common")
-        own, address = common[0]
-        self._socket(target, address)
-        try:
-            sender = self._socket(source, own)
-            sender.sendto(_PAYLOAD.pack(MARK, token, time.monotonic_ns()), (address, PORT))
-        except OSError as error:
-            if error.errno not in _UNREACHABLE:
-                raise EmulationError(f"cannot probe from {source} to {target}: {error.strerror}") from error
+        return common[0]
 
     def receive(self, descriptor: int) -> list[ProbeArrival]:
         """What has arrived on this descriptor; [] when it is none of ours."""

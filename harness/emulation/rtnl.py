@@ -198,6 +198,14 @@ def links(channel: Channel) -> dict[str, LinkState]:
     return found
 
 
+def carried(channel: Channel, index: int, name: str) -> tuple[int, int]:
+    """Bytes that an interface has received and sent."""
+    request = Request(RTM_GETLINK, 0, _IFINFO.pack(0, 0, index, 0, 0), f"tell the counters of {name}")
+    (body,) = channel.ask(request)
+    received, sent = struct.unpack_from("=16x2Q", attributes(body, 16)[_IFLA_STATS64])
+    return received, sent
+
+
 def addresses(channel: Channel) -> set[tuple[int, str]]:
     """All addresses as (interface index, CIDR)."""
     found = set()

@@ -16,6 +16,7 @@ from harness.emulation.namespaces import BRIDGE, Namespaces
 from harness.emulation.netlink import Request
 from harness.emulation.nodes import Seats
 from harness.emulation.rtnl import End, LinkState
+from harness.engine import Crossed
 from harness.errors import EmulationError
 from harness.faults import Direction
 from harness.plan.model import Interface, LinkPlan, Plan
@@ -121,6 +122,13 @@ class Wires:
         self.namespaces[PLACE].channel.carry_out([rtnl.set_up(way.exit, way.exit_name, up) for way in ways])
 
     # ---- what is there ----
+
+    def crossed(self, link: str, direction: Direction) -> Crossed:
+        """What left is read last: no more has than had entered."""
+        way, channel = self.ways[link, direction], self.namespaces[PLACE].channel
+        entered, _ = rtnl.carried(channel, way.entry, f"link {link}")
+        _, left = rtnl.carried(channel, way.exit, f"link {link}")
+        return Crossed(entered, left)
 
     def states(self) -> dict[str, LinkState]:
         return rtnl.links(self.namespaces[PLACE].channel)

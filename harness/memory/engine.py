@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.engine import Endpoint, Notice, PeerEvent, PeerExit, ProbeArrival, Say, Seen, Shot
+from harness.engine import Crossed, Endpoint, Notice, PeerEvent, PeerExit, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError
-from harness.faults import Action, Family, FillDisk, Signal, StartPeer
+from harness.faults import Action, Direction, Family, FillDisk, Signal, StartPeer
 from harness.memory.clock import Clock
 from harness.memory.gateways import Boxes, refuse
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
@@ -111,6 +111,14 @@ class MemoryEngine:
             self._notices.append(ProbeArrival(token, source, target, sent_ns, round(self.clock.now * 1e9)))
 
         self.network.send(source, target, PROBE_BYTES + WIRE_OVERHEAD_BYTES["udp"], arrive)
+
+    def train(self, source: str, target: str, frames: int, frame_bytes: int) -> int:
+        for _ in range(frames):
+            self.network.send(source, target, frame_bytes, lambda: None)
+        return frames
+
+    def crossed(self, link: str, direction: Direction) -> Crossed:
+        return self.network.crossed(link, direction)
 
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         if not (listeners or shots):

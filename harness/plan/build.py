@@ -13,6 +13,7 @@ from harness.plan import gateways, ospf
 from harness.plan.addressing import FAMILIES
 from harness.plan.arrivals import with_arrivals
 from harness.plan.degrees import ranked_hosts
+from harness.plan.fairness import without_contradicted
 from harness.plan.families import Addresses, checks_by_family, lacking, probes_by_family
 from harness.plan.faults import FaultPlanner
 from harness.plan.items import item_names
@@ -34,7 +35,7 @@ from harness.plan.parameters import check_parameters
 from harness.plan.routing import Rerouting
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
-from harness.plan.witnesses import Witnesses, without_contradicted
+from harness.plan.witnesses import Witnesses
 from harness.plan.workload import steps
 from harness.spec.load import Document
 from harness.spec.model import Expect, Spec
@@ -131,7 +132,7 @@ def _faults(
     hosts: Universe, addresses: Addresses,
 ) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...], dict[str, float]]:  # fmt: skip
     unfit = _hosts_taken_down(spec, hosts)
-    witnesses = Witnesses(topology, nodes.routes, addresses, unfit)
+    witnesses = Witnesses(topology, nodes.routes, addresses, unfit, spec.network.mtu)
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
     faults = planner.compile()
     since: dict[str, float] = {}

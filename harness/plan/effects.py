@@ -18,6 +18,8 @@ class Effect:
     undo: list[Action] = field(default_factory=list)
     apply_checks: list[Check] = field(default_factory=list)
     undo_checks: list[Check] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)  # what no check tells, and why
+    undo_untold: list[str] = field(default_factory=list)
 
 
 def ended(peers: Sequence[str], signal: Any, disk: Any, label: str) -> Effect:

@@ -53,6 +53,8 @@ def claimed(
         name=name, verb=verb, label=label, apply_s=start, undo_s=end, apply=tuple(effect.apply),
         undo=() if end is None else tuple(effect.undo), apply_checks=tuple(effect.apply_checks),
         undo_checks=() if end is None else tuple(effect.undo_checks), part_of=part_of,
+        untold=tuple(effect.untold),
+        undo_untold=() if end is None else tuple(effect.undo_untold),
     )  # fmt: skip
 
 
@@ -67,7 +69,8 @@ class FaultPlanner:
         self.claims = Claims(owners(addresses))
         universes = (peer_universe(topology, peers, hosts), link_universe(topology))
         self.verbs = Verbs(
-            spec.seed, document, topology, peers, hosts, universes, addresses, witnesses, self.claims
+            spec.seed, document, topology, peers, hosts, universes, addresses, witnesses, self.claims,
+            spec.duration,
         )  # fmt: skip
         self.arriving: dict[str, float] = {}  # peers that are not started with the others, and when they are
 
@@ -92,7 +95,7 @@ class FaultPlanner:
 
     def _faults(self, name: str, one: Occurrence) -> list[Fault]:
         entry, verb = one.entry, one.entry.verb
-        self.verbs.begin(name, one.place, one.number, entry, one.start)
+        self.verbs.begin(name, one.place, one.number, entry, one.start, one.end)
         if entry.hook is not None:
             return [self._hook(name, one, entry.hook)]
         series: dict[str, Callable[[Occurrence], tuple[str, Changes]]] = {

@@ -14,12 +14,13 @@ from harness.faults import Fault, SetLink
 from harness.plan.build import host_universe
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.degrees import ranked_hosts
+from harness.plan.fairness import without_contradicted
 from harness.plan.families import checks_by_family, owners
 from harness.plan.faults import claimed
 from harness.plan.model import Plan
 from harness.plan.universes import link_universe, peer_universe
 from harness.plan.verbs import Verbs
-from harness.plan.witnesses import Witnesses, without_contradicted
+from harness.plan.witnesses import Witnesses
 from harness.spec.faults import FaultEntry
 from harness.spec.load import Document
 from harness.spec.units import duration_s
@@ -55,11 +56,12 @@ class Improviser:
         self.addresses = {node.name: node.addresses for node in plan.nodes if node.addresses}
         hosts = ranked_hosts(host_universe(topology), topology, plan.peers)
         self.claims = Claims(owners(self.addresses))
-        self.witnesses = Witnesses(topology, Routes(topology), self.addresses, ())
+        self.witnesses = Witnesses(topology, Routes(topology), self.addresses, (), plan.network.mtu)
         universes = (peer_universe(topology, plan.peers, hosts), link_universe(topology))
         document = cast("Document", _Nowhere())
         self.verbs = Verbs(
-            plan.seed, document, topology, plan.peers, hosts, universes, self.addresses, self.witnesses, self.claims
+            plan.seed, document, topology, plan.peers, hosts, universes, self.addresses, self.witnesses, self.claims,
+            plan.duration_s,
         )  # fmt: skip
         self.faults = list(plan.faults)
         self._count = 0
@@ -81,7 +83,7 @@ class Improviser:
         if last > self.plan.duration_s:
             raise SpecError(f"{last:g} s is after the end of the run at {self.plan.duration_s:g} s")
         self._count += 1
-        self.verbs.begin(name, len(self.plan.faults) + self._count, 0, entry, start)
+        self.verbs.begin(name, len(self.plan.faults) + self._count, 0, entry, start, end)
         effect = self.verbs.effect(entry.verb, getattr(entry, entry.verb))
         if end is not None and not effect.undo:
             raise SpecError(f"{entry.verb} cannot be undone; leave 'lasting' away")

@@ -12,14 +12,13 @@ from harness.faults import (
     Action,
     Block,
     Check,
-    DelayCheck,
+    Direction,
     EndFlood,
     FillDisk,
     Flood,
     PathCheck,
     PeerCheck,
     SetLink,
-    Shape,
     Signal,
     StartPeer,
     Unblock,
@@ -27,6 +26,7 @@ from harness.faults import (
 from harness.plan.claims import Claims
 from harness.plan.effects import Effect, ended, some
 from harness.plan.families import Addresses, every
+from harness.plan.impairing import MAX_LINK_CHECKS, Change, Room, Standing, impaired, slower
 from harness.plan.links import drawn, with_queue
 from harness.plan.model import PeerPlan
 from harness.plan.seeds import stream
@@ -38,8 +38,6 @@ from harness.spec.faults import Cap, Degrade, FaultEntry, Overload, Partition, P
 from harness.spec.load import Document
 from topologies.model import Impairment, Link, Topology
 
-MAX_LINK_CHECKS = 8  # links (or ways of a cut) probed for one fault; each costs a few packets in each direction
-
 
 class Verbs:
     """Compiles one entry at a time; `begin` says which, and when it happens."""
@@ -47,15 +45,26 @@ class Verbs:
     def __init__(
         self, seed: int, document: Document, topology: Topology, peers: Sequence[PeerPlan], hosts: Universe,
         universes: tuple[Universe, Universe], addresses: Addresses, witnesses: Witnesses, claims: Claims,
+        duration_s: float,
     ) -> None:  # fmt: skip
         self.seed, self.document, self.topology, self.hosts = seed, document, topology, hosts
         self.addresses, self.witnesses, self.claims = addresses, witnesses, claims
         self.peers = {peer.name: peer for peer in peers}
         self.peer_universe, self.link_universe = universes
-        self.shapes = {link.name: link for link in topology.links}
+        self.standing = Standing(topology)
+        self.duration_s = duration_s
 
-    def begin(self, name: str, index: int, number: int, entry: FaultEntry, moment: float) -> None:
+    def begin(
+        self, name: str, index: int, number: int, entry: FaultEntry, moment: float, end: float | None = None
+    ) -> None:
+        """`end`: when it is undone, at the latest."""
         self.name, self.moment = name, moment
+        self.lasts_for_good = end is None and entry.when is None
+        lasts_s = (self.duration_s if end is None else end) - moment
+        self.room = Room(
+            entry.lasting if entry.when is not None and entry.lasting is not None else lasts_s,
+            None if end is None else self.duration_s - end,
+        )
         self.place: tuple[str | int, ...] = ("faults", index, entry.verb)
         self.rng = stream(self.seed, "fault", index, *([number] if number else []))
 
@@ -97,47 +106,36 @@ class Verbs:
 
     def _degrade(self, spec: Degrade) -> Effect:
         links = self.select(spec.link, self.link_universe, "link")
-        directions = {"both": ("ab", "ba"), "up": ("ab",), "down": ("ba",)}[spec.direction]
-        effect = Effect(f"{some(links)} degraded", [])
-        changed: dict[str, Link] = {}
-        for name in links:
-            link = self.shapes[name]
-            for direction in directions:
-                before: Impairment = getattr(link, direction)
-                after = self._worse(before, spec)
-                effect.apply.append(Shape(name, direction, after))  # type: ignore[arg-type]
-                effect.undo.append(Shape(name, direction, before))  # type: ignore[arg-type]
-                now = changed.get(name, link)
-                changed[name] = replace(now, ab=after) if direction == "ab" else replace(now, ba=after)
-        for name in links[:MAX_LINK_CHECKS]:
-            effect.apply_checks += self._delay_checks(name, changed)
-            effect.undo_checks += self._delay_checks(name, {})
-        return effect
+        directions: dict[str, tuple[Direction, ...]] = {"both": ("ab", "ba"), "up": ("ab",), "down": ("ba",)}
+        ways = [(name, direction) for name in links for direction in directions[spec.direction]]
+        standing = self.standing.at(self.moment)
+        return self._impaired(f"{some(links)} degraded", [self._worse(*way, spec, standing) for way in ways], standing)
 
     def _cap(self, spec: Cap) -> Effect:
         hosts = self.select(spec.hosts, self.hosts, "hosts")
-        effect = self._degrade(Degrade(link=self._links_of(hosts), rate=spec.rate))
-        return replace(effect, label=f"{some(hosts)} capped")
+        worse, standing = Degrade(link=[], rate=spec.rate), self.standing.at(self.moment)
+        ways: list[tuple[str, Direction]] = [(name, way) for name in self._links_of(hosts) for way in ("ab", "ba")]
+        changes = [self._worse(*way, worse, standing) for way in ways]
+        changes = [change for change in changes if slower(change)]
+        if not changes:
+            raise self.fail(f"no link of {some(hosts)} carries more than that", "rate")
+        return self._impaired(f"{some(hosts)} capped", changes, standing)
 
-    def _worse(self, before: Impairment, spec: Degrade) -> Impairment:
+    def _impaired(self, label: str, changes: Sequence[Change], standing: Mapping[str, Link]) -> Effect:
+        if self.lasts_for_good:
+            self.standing.keep(self.moment, changes)
+        return impaired(label, changes, self.witnesses, standing, self.room)
+
+    def _worse(self, name: str, direction: Direction, spec: Degrade, standing: Mapping[str, Link]) -> Change:
+        link = standing.get(name) or self.standing.links[name]
+        before: Impairment = getattr(link, direction)
         after = replace(before, **drawn(spec, self.rng))
         if after == before and spec.queue is None:
             raise self.fail("this changes nothing; name a delay, jitter, loss, rate, ...")
         try:
-            return with_queue(after, spec.queue)
+            return Change(name, direction, before, with_queue(after, spec.queue))
         except ValueError as error:
             raise self.fail(str(error), "queue") from error
-
-    def _delay_checks(self, link: str, changed: Mapping[str, Link]) -> list[Check]:
-        pair = self.witnesses.across(link)
-        checks: list[Check] = []
-        for source, target in (pair, pair[::-1]) if pair else ():
-            expected = self.witnesses.expect(source, target, changed)
-            if expected.loss_pct < 60:  # too few probes would arrive for a median
-                tolerance = round(max(3.0, 0.1 * expected.delay_ms) + 2 * expected.jitter_ms, 3)
-                queue_ms = self.witnesses.queue_ms(source, target, changed)
-                checks.append(DelayCheck(source, target, expected.delay_ms, tolerance, queue_ms))
-        return checks
 
     # ---- groups ----
 

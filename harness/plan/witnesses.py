@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 
-from harness.faults import Action, Block, Check, Fault, Flood, PathCheck, PeerCheck, SetLink, SetRoutes, Shape, Signal
+from harness.faults import Action, Block, Fault, Flood, SetLink, SetRoutes, Shape
 from harness.plan.addressing import family_of
 from harness.plan.families import Addresses, common
 from harness.plan.links import FRAME_BYTES
@@ -19,16 +18,16 @@ PROBE_FRAME_BYTES = 94  # of a probe over IPv6: 32 bytes of payload and 62 of he
 NOTABLE_MS = 0.5  # what takes less to be sent is lost in a check's tolerance, which is never below 3 ms
 PER_CLASS = 3  # links of each class that are measured
 SETTLE_S = 2.5  # after a fault ends: as long as a probe that was under way is waited for
-READY_S = 30.0  # so long a peer that is started may take until it is ready (trials: READY_DEADLINE_S)
-REROUTES = ("reroute", "reroute_time")  # changes of routes, and how long packets needed to go another way
 Window = tuple[float, float | None]
 
 
 class Witnesses:
     """Finds pairs of hosts by the paths between them. Hosts in `unfit` (some fault takes them down) are left out."""
 
-    def __init__(self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str]) -> None:
-        self.topology, self.routes, self.addresses = topology, routes, addresses
+    def __init__(
+        self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str], mtu: int = 1500
+    ) -> None:
+        self.topology, self.routes, self.addresses, self.mtu = topology, routes, addresses, mtu
         self._all = {host.name for host in topology.hosts}
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
@@ -64,6 +63,21 @@ class Witnesses:
                     if self._crosses(source, target, link, True) and self._crosses(target, source, link, False):
                         return source, target
         return None
+
+    def sending(self, link: Link, forward: bool) -> tuple[str, str, list[Step]] | None:
+        """Nodes such that what the first sends the second crosses the link, and the way there: its ends, if they can.
+
+        Nodes that share a link reach each other over it; a switch has no address.
+        """
+        ends = (link.a, link.b) if forward else (link.b, link.a)
+        if all(end in self.addresses for end in ends) and self.path(*ends) == [(link, forward)]:
+            return *ends, [(link, forward)]
+        pair = self.across(link.name)
+        if pair is None:
+            return None
+        source, target = pair if forward else pair[::-1]
+        steps = self.routes.path(source, target)
+        return source, target, steps[: steps.index((link, forward)) + 1]
 
     def _crosses(self, source: str, target: str, link: Link, forward: bool) -> bool:
         steps = self.path(source, target)
@@ -194,59 +208,3 @@ class Witnesses:
             for fault in faults
             if any(self.touched(source, target, action) for action in fault.apply)
         )
-
-
-def without_contradicted(faults: Sequence[Fault], witnesses: Witnesses) -> tuple[Fault, ...]:
-    """Drop checks that another fault, active at the same moment, would decide: they would prove nothing.
-
-    Of a peer that is started and may have to go again before it is ready, only that its process lives is asked.
-    """
-
-    ends: dict[str, list[float]] = {}  # when each peer is taken down
-    for fault in faults:
-        for action in fault.apply:
-            if isinstance(action, Signal) and action.signal != "CONT":
-                ends.setdefault(action.peer, []).append(fault.apply_s)
-
-    def cut_before(fault: Fault, moment: float) -> list[Action]:
-        """What other faults have cut at that moment, or cut with it and stand first."""
-        earlier = [o for number, o in enumerate(faults) if (o.apply_s, number) < (moment, faults.index(fault))]
-        active = [o for o in earlier if o is not fault and (o.undo_s is None or moment < o.undo_s)]
-        return [a for o in active for a in o.apply if isinstance(a, Block) or (isinstance(a, SetLink) and not a.up)]
-
-    def fair(check: Check, fault: Fault, moment: float) -> bool:
-        if isinstance(check, PeerCheck) and check.expect == "running":
-            return not any(moment < end <= moment + SETTLE_S for end in ends.get(check.peer, ()))
-        if isinstance(check, PeerCheck):
-            return True
-        if isinstance(check, PathCheck) and check.expect == "blocked":
-            return not any(witnesses.touched(check.source, check.target, cut) for cut in cut_before(fault, moment))
-        others = [other for other in faults if other.name != fault.name]
-        if isinstance(check, PathCheck):  # whether routes of that moment are whole is known by who changes them
-            others = [other for other in others if other.verb not in REROUTES]
-        active = [o for o in others if o.apply_s <= moment + SETTLE_S and (o.undo_s is None or moment < o.undo_s)]
-        done = [action for other in active for action in other.apply]
-        if fault.verb in REROUTES:  # its checks know what is down, but not what is degraded on the way
-            return not any(
-                isinstance(a, Shape) or (isinstance(a, Block) and witnesses.touched(check.source, check.target, a))
-                for a in done
-            )
-        return not any(witnesses.touched(check.source, check.target, action) for action in done)
-
-    def modest(check: Check, moment: float) -> Check:
-        if not isinstance(check, PeerCheck) or check.expect != "running":
-            return check
-        soon = any(moment < end <= moment + READY_S for end in ends.get(check.peer, ()))
-        return replace(check, expect="alive") if soon else check
-
-    def left(checks: Sequence[Check], fault: Fault, moment: float) -> tuple[Check, ...]:
-        return tuple(modest(check, moment) for check in checks if fair(check, fault, moment))
-
-    return tuple(
-        replace(
-            fault,
-            apply_checks=left(fault.apply_checks, fault, fault.apply_s),
-            undo_checks=left(fault.undo_checks, fault, fault.undo_s or 0.0),
-        )
-        for fault in faults
-    )

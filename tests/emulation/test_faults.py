@@ -5,22 +5,25 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from harness.checks import RateCheck
 from harness.emulation import nodes
 from harness.emulation.engine import MininetEngine
 from harness.engine import PeerEvent, PeerExit
 from harness.errors import EmulationError
-from harness.faults import FLOOD_PORT, Block, EndFlood, Flood, SetLink, Signal, StartPeer, Unblock
+from harness.faults import FLOOD_PORT, Block, EndFlood, Fault, Flood, SetLink, Shape, Signal, StartPeer, Unblock
+from harness.gauges import RateGauge
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
 from harness.records import RunDir, read_json, read_lines
 from harness.run import conduct
 from harness.spec import load_spec
-from tests.emulation.plans import address, flooding_peer, star, with_peers
+from tests.emulation.plans import address, flooding_peer, pair, star, with_peers
 from tests.emulation.traffic import Train, crosses, namespaces, notices_until, running
 from topologies.model import Impairment
 
@@ -234,4 +237,35 @@ def test_a_flood_reaches_its_victim_until_it_is_ended(run_inside: Run) -> None:
     assert run_inside(flooded) == {
         "heard": True, "state": "running", "notices": 0, "after": "gone", "not too fast": True, "size": 1000,
         "again": "flood flood-f1-1 had ended by itself; see logs/flood-f1-1.log",
+    }  # fmt: skip
+
+
+RATED = Impairment(delay_ms=5, rate_mbit=20)
+CAPPED = Impairment(delay_ms=5, rate_mbit=1, queue_bytes=15_000)
+
+
+def measured(engine: MininetEngine, expect: Literal["capped", "free"]) -> bool:
+    """What trains find; 3 ms after being sent their first frame cannot have left yet."""
+    check = RateCheck("h1", "h2", "l", "ab", expect, 1.0, 3153, 14, 625, 3.0, 30.0)
+    gauge = RateGauge(check, engine.now())
+    while (found := gauge.poll(engine.now(), engine)) is None:
+        engine.wait(gauge.due_s)
+    return found.ok
+
+
+def trains(shaping: str) -> dict[str, bool]:
+    changes = (Shape("l", "ab", CAPPED), Shape("l", "ab", RATED))
+    cap = Fault("f1", "cap", "h1 capped", 0.0, 1.0, changes[:1], changes[1:])
+    plan = replace(pair(RATED, shaping=shaping), faults=(cap,))
+    with running(plan) as engine:
+        found = {"idle is capped": measured(engine, "capped"), "idle is free": measured(engine, "free")}
+        engine.apply(cap.apply)
+        found |= {"capped": measured(engine, "capped"), "capped is free": measured(engine, "free")}
+        engine.apply(cap.undo)
+        return found | {"freed": measured(engine, "free")}
+
+
+def test_trains_tell_whether_a_rate_holds(run_inside: Run, backend: str) -> None:
+    assert run_inside(trains, backend) == {
+        "idle is capped": False, "idle is free": True, "capped": True, "capped is free": False, "freed": True
     }  # fmt: skip

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from harness.emulation.netlink import NLM_F_DUMP, Channel, Request, attribute, attributes, nested, u32
 from harness.emulation.rtnl import NEW
+from harness.plan.links import burst_bytes
 from topologies.model import Impairment
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
@@ -21,7 +22,6 @@ _TCA_KIND, _TCA_OPTIONS, _TCA_STATS2, _TCA_STATS_BASIC, _TCA_STATS_QUEUE = 1, 2,
 TICK_NS = 64  # PSCHED_SHIFT 6
 
 FRAME_HEADER = 14
-BURST_MS = 1.0  # of the rate: what a timer that is that late may catch up on
 UNLIMITED_MBIT = 100_000.0  # the rate of a token bucket that a fault has freed of its rate
 
 _TBF_PARMS, _TBF_RATE64, _TBF_BURST = 1, 4, 6
@@ -77,11 +77,11 @@ class Bucket(NamedTuple):
 
     @classmethod
     def of(cls, impairment: Impairment, mtu: int) -> Bucket:
-        """Two frames at once, or what the rate passes in 1 ms if that is more: late timers must not cost rate."""
+        """Of a way: its rate, the burst that goes with it, and its queue."""
         mbit = impairment.rate_mbit or UNLIMITED_MBIT
         rate = round(mbit * 125_000)
         frame = mtu + FRAME_HEADER
-        burst = 2 * frame + round(rate * BURST_MS / 1000)
+        burst = burst_bytes(mbit, mtu)
         limit = impairment.queue_bytes or max(10 * frame, round(rate * 0.1))
         return cls(rate, burst, min(max(limit, frame), _WHOLE))
 

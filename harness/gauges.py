@@ -1,0 +1,116 @@
+"""Measurements that take a while: rounds of a check, each with its own moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.checks import RateCheck
+from harness.engine import Crossed, Engine
+from harness.plan.trains import MARGIN_MS
+
+MOST_ROUNDS = 20  # of a train each: on a busy machine most may be of no use
+PAUSE_S = 0.02  # between two rounds
+SLACK = 1.05  # a token bucket's ticks
+SLACK_BYTES = 64
+ENOUGH = 0.95  # of what a free link would have let go, a capped one may have let go so much at most
+
+
+class Finding(NamedTuple):
+    ok: bool
+    found: str
+
+
+@dataclass
+class RateGauge:
+    """Rounds of one RateCheck: a train is sent, and what the link lets go is counted.
+
+    Never more than burst + rate x time where the limit holds, by whose clock ever: the stretch is taken from before its
+    first reading to after its last. That it is held up is believed where a free link would have let go more: all of
+    the train must have entered, and the first reading must have come before any of it could leave.
+    """
+
+    check: RateCheck
+    begin_s: float
+    due_s: float = 0.0
+    rounds: int = 0
+    held: int = 0  # trains
+    told: str = ""
+    useless: str = ""  # why the last one told nothing
+    _sent_s: float = 0.0
+    _sent: Crossed | None = None
+    _start: tuple[float, int] | None = None
+    _sending_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.due_s = self.begin_s + self.check.settle_ms / 1e3
+
+    def poll(self, now: float, engine: Engine) -> Finding | None:
+        if now < self.due_s:
+            return None
+        if self._sent is None and self.rounds == MOST_ROUNDS:
+            return Finding(False, self.told or f"{self.rounds} trains told nothing: {self.useless}")
+        if self._sent is None:
+            self._send(engine)
+        elif self._start is None:
+            self._begin(engine)
+        else:
+            return self._end(engine)
+        return None
+
+    def cut_short(self) -> Finding:
+        """The fault is over: what is known now is all."""
+        if self.held:
+            return Finding(self.check.expect == "capped", self.told)
+        return Finding(False, f"over before a train could tell{self.useless and f' ({self.useless})'}")
+
+    def _crossed(self, engine: Engine) -> Crossed:
+        return engine.crossed(self.check.link, self.check.direction)
+
+    def _send(self, engine: Engine) -> None:
+        check = self.check
+        self.rounds += 1
+        self._sent_s, self._sent = engine.now(), self._crossed(engine)
+        if not check.start_ms:
+            self._start = self._sent_s, self._sent.left
+        engine.train(check.source, check.target, check.frames, check.frame_bytes)
+        self._sending_s = engine.now() - self._sent_s
+        self.due_s = self._sent_s + check.start_ms / 1e3 if check.start_ms else self._last_s(self._sent_s)
+
+    def _last_s(self, start_s: float) -> float:
+        """When all of a train would have left a free link."""
+        return start_s + self._sending_s + self.check.window_ms / 1e3
+
+    def _begin(self, engine: Engine) -> None:
+        before_s, left = engine.now(), self._crossed(engine).left
+        self._start = before_s, left
+        self.due_s = self._last_s(before_s)
+        if engine.now() > self._sent_s + (self.check.start_ms + MARGIN_MS) / 1e3:
+            self._again(before_s, "a first reading came late")
+
+    def _again(self, now: float, useless: str) -> None:
+        self.useless = useless
+        self._sent, self._start, self.due_s = None, None, now + PAUSE_S
+
+    def _end(self, engine: Engine) -> Finding | None:
+        check = self.check
+        assert self._sent is not None
+        assert self._start is not None
+        crossed = self._crossed(engine)
+        took_s = engine.now() - self._start[0]
+        left, entered = crossed.left - self._start[1], crossed.entered - self._sent.entered
+        allowed = check.burst_bytes + SLACK_BYTES + SLACK * check.rate_mbit * 125e3 * took_s
+        train = check.frames * check.frame_bytes
+        told = f"{left} of {entered} bytes in {took_s * 1e3:.1f} ms, {allowed:.0f} at that rate"
+        if left > allowed:
+            return Finding(check.expect == "free", told)
+        if entered < train:
+            self._again(engine.now(), "a train did not come to the link")
+        elif allowed > ENOUGH * (1 - check.loss_pct / 100) * train:
+            self._again(engine.now(), "a last reading came late")
+        else:
+            self._again(engine.now(), "")
+            self.held, self.told = self.held + 1, told
+            if check.expect == "capped" and self.held >= check.trains:
+                return Finding(True, told)
+        return None
