@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.bucket import MARGIN_MS
 from harness.checks import RateCheck
 from harness.engine import Crossed, Engine
-from harness.plan.trains import MARGIN_MS
 
 MOST_ROUNDS = 20  # of a train each: on a busy machine most may be of no use
 PAUSE_S = 0.02  # between two rounds

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from harness.engine import Endpoint, Engine, Seen, Shot
-from harness.plan.gateways import chains, lets_in, seen_as
+from harness.plan.chains import chains, lets_in, seen_as
 from harness.plan.model import GatewayPlan, Plan
 
 COPIES = 5  # of each datagram, for links that lose some

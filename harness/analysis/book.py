@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from harness.plan.gateways import outside_listens
+from harness.plan.chains import outside_listens
 from harness.plan.model import Plan
 
 

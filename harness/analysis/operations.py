@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.analysis.book import Book
 from harness.analysis.source import Source
-from harness.plan.gateways import outside_listens
+from harness.plan.chains import outside_listens
 from harness.records import AGAIN
 
 COMMON = {"t_ns", "peer", "event", "op", "verb", "item", "ok", "providers", "reason", "hops", "id"}

@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 
+from harness.bucket import LONGEST_BYTES
 from harness.emulation import rtnl
 from harness.emulation.namespaces import Namespaces
 from harness.engine import PROBE_PORT as PORT
@@ -20,7 +21,6 @@ from harness.errors import EmulationError
 from harness.faults import Family
 from harness.plan.addressing import family_of
 from harness.plan.model import Plan
-from harness.plan.trains import LONGEST_BYTES
 
 MARK = b"p2p-probe"
 _PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")

@@ -11,7 +11,7 @@ from random import Random
 
 from harness.errors import EmulationError
 from harness.memory.clock import Clock
-from harness.plan.gateways import chains
+from harness.plan.chains import chains
 from harness.plan.model import GatewayPlan, Plan
 from harness.plan.seeds import stream
 

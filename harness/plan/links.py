@@ -18,7 +18,6 @@ from topologies.presets import PRESETS
 FRAME_BYTES = 1514  # a full Ethernet frame without its checksum: what "packets" of a queue are counted in
 DEFAULT_QUEUE_MS = 100.0  # home routers hold about this much (Gettys & Nichols, Bufferbloat, CACM 2012, and below)
 MIN_QUEUE_FRAMES = 10
-BURST_MS = 1.0  # of the rate: what a timer that is that late may catch up on
 
 
 @dataclass
@@ -113,8 +112,3 @@ def with_queue(impairment: Impairment, queue: str | None) -> Impairment:
     if size < FRAME_BYTES:
         raise ValueError(f"queue of {size:.0f} bytes: it must hold at least one frame of {FRAME_BYTES} bytes")
     return replace(impairment, queue_bytes=round(size))
-
-
-def burst_bytes(rate_mbit: float, mtu: int) -> int:
-    """Two frames at once, or what the rate passes in 1 ms if that is more: late timers must not cost rate."""
-    return 2 * (mtu + 14) + round(125 * rate_mbit * BURST_MS)

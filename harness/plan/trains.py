@@ -11,17 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.bucket import LONGEST_BYTES, MARGIN_MS, burst_bytes
 from harness.checks import Direction, RateCheck
-from harness.plan.links import burst_bytes
 from harness.plan.witnesses import Witnesses
 from topologies.model import Impairment, Link
 from topologies.switching import Step
 
-MARGIN_MS = 2.0  # by which a shaper or a reading may be late on a machine that others use as well
 MARGIN = 0.8  # of what passes a link without the limit in the window, at most so much may pass one with it
 WINDOW_MS = 30.0  # the longer, the smaller the part of the burst, and the nearer is what can be told from the rate
 WISHED_BYTES = 64_000  # for that a train is made no longer
-LONGEST_BYTES = 200_000  # what a socket holds at once (net.core.wmem_max, 212,992, of which overhead takes a part)
 FRAME_MS = 5.0  # of the rate: a frame is no longer, so that not too much depends on one
 SHORTEST_FRAME_BYTES = 200
 LOSSY_PCT = 30.0  # of more than that there is no saying how much of a train arrives

@@ -9,9 +9,9 @@ import math
 import struct
 from typing import NamedTuple
 
+from harness.bucket import burst_bytes
 from harness.emulation.netlink import NLM_F_DUMP, Channel, Request, attribute, attributes, nested, u32
 from harness.emulation.rtnl import NEW
-from harness.plan.links import burst_bytes
 from topologies.model import Impairment
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_GETQDISC = 36, 37, 38
