@@ -94,4 +94,21 @@ class RateCheck:
     kind: Literal["rate"] = "rate"
 
 
-Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck | RateCheck
+@dataclass(frozen=True)
+class FloodCheck:
+    """Packets for a port at which nobody listens must come to a host, `least_per_s` to `most_per_s` in a window.
+
+    `limit`: the link that lets no more than that through. Of a flood that `ends` no more than `most_per_s` may come.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    expect: Literal["arrives", "ends"]
+    window_s: float
+    least_per_s: float
+    most_per_s: float
+    limit: str = ""
+    kind: Literal["flood"] = "flood"
+
+
+Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck | RateCheck | FloodCheck

@@ -114,6 +114,9 @@ class Engine(Protocol):
     def crossed(self, link: str, direction: Direction) -> Crossed:
         """What has entered a link and left it; of links that a fault may change."""
 
+    def flooded(self, host: str) -> int:
+        """UDP packets that have come to a host for ports at which nobody listens, as those of floods do."""
+
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         """Before peers are started: send shots between sockets of hosts and say what came where.
 

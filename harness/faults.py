@@ -13,6 +13,7 @@ from harness.checks import Check as Check
 from harness.checks import DelayCheck as DelayCheck
 from harness.checks import Direction as Direction
 from harness.checks import Family as Family
+from harness.checks import FloodCheck as FloodCheck
 from harness.checks import PathCheck as PathCheck
 from harness.checks import PeerCheck as PeerCheck
 from harness.checks import RateCheck as RateCheck
@@ -134,6 +135,7 @@ class FillDisk:
 Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood | FillDisk
 FLOOD_PORT = 9  # RFC 863
 FLOOD_BYTES = 1000  # of each packet's payload
+FLOOD_FRAME_BYTES = FLOOD_BYTES + 42  # on the wire: Ethernet 14, IPv4 20, UDP 8 (IPv6 20 more)
 
 
 OVER_S = 10.0  # the stretch of time that a live metric looks back on, unless told otherwise

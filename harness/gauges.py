@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.bucket import MARGIN_MS
-from harness.checks import RateCheck
+from harness.checks import Check, FloodCheck, RateCheck
 from harness.engine import Crossed, Engine
+from harness.faults import FLOOD_FRAME_BYTES
 
 MOST_ROUNDS = 20  # of a train each: on a busy machine most may be of no use
 PAUSE_S = 0.02  # between two rounds
+ARRIVAL_S = 5.0  # so long senders may take to start, and what they sent to drain
 SLACK = 1.05  # a token bucket's ticks
 SLACK_BYTES = 64
 ENOUGH = 0.95  # of what a free link would have let go, a capped one may have let go so much at most
@@ -114,3 +116,52 @@ class RateGauge:
             if check.expect == "capped" and self.held >= check.trains:
                 return Finding(True, told)
         return None
+
+
+@dataclass
+class FloodGauge:
+    """Windows of one FloodCheck, until one is as it should be: senders need a moment to start, queues to drain."""
+
+    check: FloodCheck
+    begin_s: float
+    due_s: float = 0.0
+    told: str = ""
+    _first: int | None = None  # packets when it began
+    _start: tuple[float, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.due_s = self.begin_s
+
+    def poll(self, now: float, engine: Engine) -> Finding | None:
+        if now < self.due_s:
+            return None
+        came, now = engine.flooded(self.check.target), engine.now()
+        if self._first is None:
+            self._first = came
+        if self._start is None and came == self._first and self.check.expect == "arrives":
+            self.due_s, self.told = now + PAUSE_S, "no packet arrived"
+            return Finding(False, self.told) if now > self.begin_s + ARRIVAL_S else None
+        if self._start is not None and (finding := self._judge(now, came, *self._start)):
+            return finding
+        self._start, self.due_s = (now, came), now + self.check.window_s
+        return None
+
+    def cut_short(self) -> Finding:
+        return Finding(False, f"over before a window was as it should be ({self.told or 'none was counted'})")
+
+    def _judge(self, now: float, came: int, start_s: float, before: int) -> Finding | None:
+        per_s = (came - before) / (now - start_s)
+        self.told = f"{per_s * FLOOD_FRAME_BYTES / 125e3:.3g} Mbit/s"
+        if self.check.least_per_s <= per_s <= self.check.most_per_s:
+            return Finding(True, self.told)
+        return Finding(False, self.told) if now > self.begin_s + ARRIVAL_S + self.check.window_s else None
+
+
+Gauge = RateGauge | FloodGauge
+
+
+def gauge_of(check: Check, begin_s: float) -> Gauge | None:
+    """What measures it, where that takes more than probes or a look."""
+    if isinstance(check, RateCheck):
+        return RateGauge(check, begin_s)
+    return FloodGauge(check, begin_s) if isinstance(check, FloodCheck) else None

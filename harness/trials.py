@@ -8,8 +8,18 @@ from statistics import median
 from typing import Any
 
 from harness.engine import Engine
-from harness.faults import Check, DelayCheck, Fault, PathCheck, PeerCheck, RateCheck, RerouteCheck
-from harness.gauges import Finding, RateGauge
+from harness.faults import (
+    FLOOD_FRAME_BYTES,
+    Check,
+    DelayCheck,
+    Fault,
+    FloodCheck,
+    PathCheck,
+    PeerCheck,
+    RateCheck,
+    RerouteCheck,
+)
+from harness.gauges import Finding, Gauge, gauge_of
 from harness.probing import GIVE_UP_S, Probe, Prober
 
 GAP_S = 0.04  # between two probes of one check
@@ -32,7 +42,7 @@ class Proof:
     decided_s: float | None = None
     found: str = ""
     measured_s: float | None = None  # how long it took until packets went another way
-    gauge: RateGauge | None = None
+    gauge: Gauge | None = None
 
     def decide(self, ok: bool, at: float, found: str) -> None:
         self.ok, self.decided_s, self.found = ok, at, found
@@ -40,7 +50,7 @@ class Proof:
     def row(self) -> dict[str, Any]:
         check = self.check
         target = check.peer if isinstance(check, PeerCheck) else check.target
-        source = "" if isinstance(check, PeerCheck) else check.source
+        source = "" if isinstance(check, PeerCheck) else getattr(check, "source", "")
         expect = _expectation(check)
         arrived = sum(1 for probe in self.probes if probe.arrived)
         return {
@@ -53,6 +63,10 @@ def _expectation(check: Check) -> str:
     if isinstance(check, RateCheck):
         how = "at most" if check.expect == "capped" else "more than"
         return f"{how} {check.rate_mbit:g} Mbit/s over {check.link} ({check.direction})"
+    if isinstance(check, FloodCheck):
+        least, most = (per_s * FLOOD_FRAME_BYTES / 125e3 for per_s in (check.least_per_s, check.most_per_s))
+        limit = f", no more by {check.limit}" if check.limit else ""
+        return f"{least:.3g} to {most:.3g} Mbit/s{limit}" if check.expect == "arrives" else f"at most {most:.3g} Mbit/s"
     over = "" if isinstance(check, PeerCheck) or check.family is None else f" over {_FAMILIES[check.family]}"
     if isinstance(check, DelayCheck):
         queued = f" to {check.delay_ms + check.queue_ms:g}" if check.queue_ms else ""
@@ -60,10 +74,6 @@ def _expectation(check: Check) -> str:
     if isinstance(check, RerouteCheck):
         return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
     return f"{check.expect}{over}"
-
-
-def gauge_of(check: Check, begin_s: float) -> RateGauge | None:
-    return RateGauge(check, begin_s) if isinstance(check, RateCheck) else None
 
 
 class Trial:

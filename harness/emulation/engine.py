@@ -208,6 +208,9 @@ class MininetEngine:
     def crossed(self, link: str, direction: Direction) -> Crossed:
         return self.network.wires.crossed(link, direction)
 
+    def flooded(self, host: str) -> int:
+        return self.prober.unheard(host)
+
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         self._heed_interrupt()
         if listeners or shots:

@@ -7,10 +7,12 @@ listens. Sockets are opened inside the hosts, by this process, when they are fir
 from __future__ import annotations
 
 import errno
+import re
 import select
 import socket
 import struct
 import time
+from pathlib import Path
 
 from harness.bucket import LONGEST_BYTES
 from harness.emulation import rtnl
@@ -26,6 +28,7 @@ MARK = b"p2p-probe"
 _PAYLOAD = struct.Struct(f"!{len(MARK)}sQQ")
 SO_TIMESTAMPNS = 35
 _STAMP = struct.Struct("=qq")
+_COUNTERS = Path("/proc/thread-self/net")
 UDP_OVERHEAD_BYTES = {"ipv4": 42, "ipv6": 62}  # Ethernet 14, IPv4 20 or IPv6 40, UDP 8
 _UNREACHABLE = 101, 113, 100, 111, 19  # ENETUNREACH, EHOSTUNREACH, ENETDOWN, ECONNREFUSED, ENODEV: a path that is cut
 
@@ -97,6 +100,14 @@ class Prober:
                 _, token, sent = _PAYLOAD.unpack(data)
                 source = self.by_address.get(sender[0], "")
                 arrivals.append(ProbeArrival(token, source, target, sent, received))
+
+    def unheard(self, host: str) -> int:
+        """UDP packets that came for ports at which nobody listens, as the kernel counts them (RFC 4113: udpNoPorts)."""
+        with self.namespaces.inside(host):
+            texts = [path.read_text() for name in ("snmp", "snmp6") if (path := _COUNTERS / name).exists()]
+        names, numbers = (line.split() for line in texts[0].splitlines() if line.startswith("Udp:"))
+        count = int(numbers[names.index("NoPorts")])
+        return count + sum(int(number) for text in texts[1:] for number in re.findall(r"Udp6NoPorts\s+(\d+)", text))
 
     def _socket(self, host: str, address: str) -> socket.socket:
         if address not in self.sockets:

@@ -120,6 +120,9 @@ class MemoryEngine:
     def crossed(self, link: str, direction: Direction) -> Crossed:
         return self.network.crossed(link, direction)
 
+    def flooded(self, host: str) -> int:
+        return self.network.flooded.get(host, 0)
+
     def exchange(self, listeners: Sequence[Endpoint], shots: Sequence[Shot], copies: int, wait_s: float) -> list[Seen]:
         if not (listeners or shots):
             self._open.clear()

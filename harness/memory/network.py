@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from harness.engine import Crossed
 from harness.errors import EmulationError
-from harness.faults import FLOOD_BYTES, Block, Direction, EndFlood, Flood, SetLink, SetRoutes, Shape, Unblock
+from harness.faults import FLOOD_FRAME_BYTES, Block, Direction, EndFlood, Flood, SetLink, SetRoutes, Shape, Unblock
 from harness.memory.clock import Clock
 from harness.memory.way import Queued, Way
 from harness.plan.model import Plan
@@ -41,6 +41,7 @@ class Network:
             self.host_of[gateway.address] = gateway.node
             self.addresses_of[gateway.node] |= {gateway.address}
         self.floods: dict[str, Flood] = {}
+        self.flooded: dict[str, int] = {}  # packets that have come, by host
         self._blocks: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
 
     def send(
@@ -150,9 +151,12 @@ class Network:
         """Send a packet, and the next when this one's time at the rate is over."""
         if self.floods.get(flood.flood) is not flood:
             return
-        size = FLOOD_BYTES + WIRE_OVERHEAD_BYTES["udp"]
-        self.send(flood.source, flood.target, size, _nothing)
+        size = FLOOD_FRAME_BYTES
+        self.send(flood.source, flood.target, size, lambda: self._come(flood.target))
         self.clock.after(size * 8e-6 / flood.rate_mbit, lambda: self._flood(flood))
+
+    def _come(self, target: str) -> None:
+        self.flooded[target] = self.flooded.get(target, 0) + 1
 
     def crossed(self, link: str, direction: Direction) -> Crossed:
         """Raises EmulationError for links that were not to change: what leaves those is not counted."""
@@ -177,7 +181,7 @@ class Network:
 
 
 def _nothing() -> None:
-    """A flood's packet arrives: nobody listens."""
+    """A packet is gone that nobody waits for."""
 
 
 def topology_of(plan: Plan) -> Topology:

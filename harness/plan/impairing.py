@@ -69,7 +69,7 @@ def impaired(
     """What these changes come to; `standing`: links that earlier faults have changed for good."""
     effect = Effect(label, [Shape(name, way, after) for name, way, _before, after in changes])
     effect.undo += [Shape(name, way, before) for name, way, before, _after in changes]
-    known = {link.name: link for link in witnesses.topology.links}
+    known = witnesses.links
     changed = with_changes(standing, known, changes)
     names = list(dict.fromkeys(change.link for change in changes))
     if len(names) > MAX_LINK_CHECKS:

@@ -26,6 +26,7 @@ from harness.faults import (
 from harness.plan.claims import Claims
 from harness.plan.effects import Effect, ended, some
 from harness.plan.families import Addresses, every
+from harness.plan.floods import prove_flood
 from harness.plan.impairing import MAX_LINK_CHECKS, Change, Room, Standing, impaired, slower
 from harness.plan.links import drawn, with_queue
 from harness.plan.model import PeerPlan
@@ -202,17 +203,20 @@ class Verbs:
             raise self.fail(f"{spec.to!r} are {1 + len(others)} hosts; an overload has one victim", "to")
         senders = [host for host in self.select(spec.from_, self.hosts, "from") if host != victim]
         effect = Effect(f"{victim} overloaded by {some(senders)}", [])
+        floods: list[Flood] = []
         for number, host in enumerate(senders, 1):
             rate = spec.rate.draw(self.rng)
             if rate <= 0:
                 raise self.fail("a rate of 0 overloads nobody", "rate")
             name = f"flood-{self.name}-{number}"
-            effect.apply.append(Flood(name, host, victim, rate))
+            floods.append(Flood(name, host, victim, rate))
             effect.undo.append(EndFlood(name))
             effect.apply_checks.append(PeerCheck(name, "alive"))
             effect.undo_checks.append(PeerCheck(name, "gone"))
         if not senders:
             raise self.fail("nobody but the victim itself would send", "from")
+        effect.apply += floods
+        prove_flood(effect, floods, self.witnesses, self.standing.at(self.moment), self.room)
         return effect
 
     # ---- peers and hosts ----

@@ -28,16 +28,17 @@ class Witnesses:
         self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str], mtu: int = 1500
     ) -> None:
         self.topology, self.routes, self.addresses, self.mtu = topology, routes, addresses, mtu
+        self.links = {link.name: link for link in topology.links}
         self._all = {host.name for host in topology.hosts}
         self.hosts = [host.name for host in topology.hosts if host.name not in unfit]
         self._fit = set(self.hosts)
         self._families = len({family_of(address) for some in addresses.values() for address in some})
         self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._near: dict[str, list[str]] = {}
-        self._links: dict[str, list[str]] = {node.name: [] for node in topology.nodes}
+        self._others: dict[str, list[str]] = {node.name: [] for node in topology.nodes}
         for link in topology.links:
-            self._links[link.a].append(link.b)
-            self._links[link.b].append(link.a)
+            self._others[link.a].append(link.b)
+            self._others[link.b].append(link.a)
 
     def path(self, source: str, target: str) -> list[Step] | None:
         if not self._reaches(source, target):
@@ -56,7 +57,7 @@ class Witnesses:
 
         Of hosts that are not fit only where there are no others, and where that is allowed.
         """
-        link = next(link for link in self.topology.links if link.name == name)
+        link = self.links[name]
         for among in (self._fit,) if fit or self._fit == self._all else (self._fit, self._all):
             for source in self._nearest(link.a, link.b, among):
                 for target in self._nearest(link.b, link.a, among):
@@ -91,7 +92,7 @@ class Witnesses:
             at = queue.pop(0)
             if at in among:
                 found.append(at)
-            for other in self._links[at]:
+            for other in self._others[at]:
                 if other not in seen:
                     seen.add(other)
                     queue.append(other)

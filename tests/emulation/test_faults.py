@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 import pytest
 
-from harness.checks import RateCheck
+from harness.checks import FloodCheck, RateCheck
 from harness.emulation import nodes
 from harness.emulation.engine import MininetEngine
 from harness.engine import PeerEvent, PeerExit
 from harness.errors import EmulationError
 from harness.faults import FLOOD_PORT, Block, EndFlood, Fault, Flood, SetLink, Shape, Signal, StartPeer, Unblock
-from harness.gauges import RateGauge
+from harness.gauges import FloodGauge, RateGauge
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
 from harness.records import RunDir, read_json, read_lines
@@ -269,3 +269,25 @@ def test_trains_tell_whether_a_rate_holds(run_inside: Run, backend: str) -> None
     assert run_inside(trains, backend) == {
         "idle is capped": False, "idle is free": True, "capped": True, "capped is free": False, "freed": True
     }  # fmt: skip
+
+
+def counted() -> dict[str, bool]:
+    """A flood of 4 Mbit/s is 479.8 packets a second."""
+    arrives = FloodCheck(("h1",), "h2", "arrives", 0.3, 0.75 * 479.8, 1.4 * 479.8)
+    ends = FloodCheck(("h1",), "h2", "ends", 0.3, 0.0, 36.0)
+    with running(star(2, FAST)) as engine:
+
+        def found(check: FloodCheck) -> bool:
+            gauge = FloodGauge(check, engine.now())
+            while (finding := gauge.poll(engine.now(), engine)) is None:
+                engine.wait(gauge.due_s)
+            return finding.ok
+
+        engine.apply([Flood("flood-f1-1", "h1", "h2", 4.0)])
+        told = {"sent": found(arrives)}
+        engine.apply([EndFlood("flood-f1-1")])
+        return told | {"ended": found(ends)}
+
+
+def test_what_arrives_of_a_flood_is_counted(run_inside: Run) -> None:
+    assert run_inside(counted) == {"sent": True, "ended": True}
