@@ -78,3 +78,13 @@ def test_a_table_of_another_version_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_text(json.dumps({"rows": []}))
     with pytest.raises(RecordError, match="another version"):
         Kept(tmp_path)
+
+
+def test_what_was_never_run_cannot_be_counted_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.cli import main
+
+    assert main(["reproduce", "T5", "--engine", "memory", "--no-run", "--results-root", str(tmp_path)]) == 3
+    problem = capsys.readouterr().err
+    assert "t05_push_rounds.yaml was never run below" in problem
+    assert "leave out --no-run" in problem
+    assert not (tmp_path / "reproductions" / "table.json").exists()
