@@ -39,7 +39,9 @@ def test_who_is_away_asks_nothing(tmp_path):
 def test_rows_tell_the_order(monkeypatch):
     slow = {60: 400.0, 180: 200.0, 600: 100.0}
     found = {
-        f"tau={tau}, alpha={alpha}": Lookups([ms / alpha] * 10, 10, 5.0) for tau, ms in slow.items() for alpha in (1, 3)
+        f"tau={tau}, alpha={alpha}": Lookups([ms / alpha] * 10, 10 + 600 // tau, 5.0)
+        for tau, ms in slow.items()
+        for alpha in (1, 3)
     }
     found["tau=60, alpha=8"] = Lookups([390.0] * 10, 11, 5.0)
     found["tau=600, alpha=3, refresh"] = Lookups([100 / 3 * 1.2] * 10, 10, 5.0)
@@ -47,8 +49,17 @@ def test_rows_tell_the_order(monkeypatch):
     verdicts = {row.what: row.verdict for row in t17.rows({t17.SPEC: None})}
     assert [what for what, verdict in verdicts.items() if verdict != "PASS"] == [
         "saved of the 90th percentile by alpha=8, tau=60",  # 400 to 390 ms: a fortieth
-        "change of the median by refreshing, tau=600",  # a fifth
+        "change of the mean latency by refreshing, tau=600",  # a fifth
+        "change of the median latency by refreshing, tau=600",
     ]
+
+
+def test_what_stays_the_same_does_not_grow(monkeypatch):
+    found = {f"tau={tau}, alpha={alpha}": Lookups([40.0] * 10, 10, 5.0) for tau in (60, 180, 600) for alpha in (1, 3)}
+    found |= {name: Lookups([40.0] * 10, 10, 5.0) for name in ("tau=60, alpha=8", "tau=600, alpha=3, refresh")}
+    monkeypatch.setattr(t17, "_read_all", lambda place: found)
+    verdicts = {row.what: row.verdict for row in t17.rows({t17.SPEC: None})}
+    assert all(verdict == "FAIL" for what, verdict in verdicts.items() if "grows" in what)
 
 
 @pytest.mark.parametrize(("name", "tau"), [("tau=60, alpha=3", 60), ("tau=600, alpha=3, refresh", 600)])
