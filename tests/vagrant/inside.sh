@@ -9,6 +9,8 @@ results=$state/results
 export VAGRANT_HOME=$state/home VAGRANT_DOTFILE_PATH=$state/dot VAGRANT_DEFAULT_PROVIDER=libvirt
 export VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1 LAB_BOX=harness-lab LAB_DRIVER=${LAB_DRIVER:-qemu}
 export LIBVIRT_DEFAULT_URI=qemu:///system
+python=${VENV:-$project/.venv}/bin/python
+scheduler=tcp://${LAB_NETWORK:-192.168.56}.10:8786
 
 timed() {
   local title=$1 start=$SECONDS
@@ -78,8 +80,20 @@ experiment() {
 fetch() { in_machine "tar -C /vagrant/results -cf - ." | tar -C "$results" -xf -; }
 
 check_results() { # the stock kernel's netem shaped the links, and the run went to its end
-  local python=${VENV:-$project/.venv}/bin/python
   "$python" "$project/tests/vagrant/check_results.py" "$results/smoke/latest"
+}
+
+workers_are_there() { # as many as were asked for, by their names
+  in_machine "/opt/p2p-harness/bin/python /vagrant/tests/vagrant/list_workers.py $scheduler" | tee "$state/workers.txt"
+  [ "$(wc -l <"$state/workers.txt")" = "$NODES" ]
+}
+
+sweep() { # two cells for each worker; the memory engine, for the machines' processors are emulated
+  in_machine "harness sweep experiments/smoke.yaml --repeat $((2 * NODES)) --engine memory --progress plain --scheduler $scheduler"
+}
+
+check_sweep() {
+  "$python" "$project/tests/vagrant/check_sweep.py" "$results/smoke/sweep" $((2 * NODES))
 }
 
 ip link set lo up
@@ -90,9 +104,17 @@ start_libvirt
 timed "validate" vagrant validate
 timed "box add" vagrant box add --name "$LAB_BOX" "$box" >/dev/null
 timed "up" vagrant up --provider=libvirt --no-tty
-timed "experiment" experiment
-timed "fetch" fetch
-timed "check" check_results
+if [ "${NODES:-0}" = 0 ]; then
+  timed "experiment" experiment
+  timed "fetch" fetch
+  timed "check" check_results
+else
+  timed "workers" wait_until 300 workers_are_there
+  cat "$state/workers.txt"
+  timed "sweep" sweep
+  timed "fetch" fetch
+  timed "check" check_sweep
+fi
 timed "destroy" vagrant destroy -f
 rm -rf "$state/libvirt" "$VAGRANT_HOME" "$VAGRANT_DOTFILE_PATH"
 echo "vagrant-test: passed in $SECONDS s"

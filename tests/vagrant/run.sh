@@ -4,6 +4,7 @@
 #
 # libvirt, the virtual machine, its network and its mounts live in namespaces that end with this script, however it ends.
 # What is kept: build/vagrant/lab-*.box (the box, made anew when its inputs change), build/vagrant/results and *.log.
+# NODES=n brings up a scheduler and n workers instead, and sweeps over them.
 # LAB_BOX_KIND=bare starts from a box with nothing of ours in it, so that apt and pip run in the machine (20 minutes).
 set -euo pipefail
 
