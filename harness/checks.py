@@ -25,7 +25,7 @@ class DelayCheck:
     """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way).
 
     `queue_ms`: what a probe and a full queue before it take longer where the fault changes a rate; that much later is
-    no contradiction.
+    no contradiction. The longest must have taken at least `spread_ms` longer than the shortest.
     """
 
     source: str
@@ -33,6 +33,7 @@ class DelayCheck:
     delay_ms: float
     tolerance_ms: float
     queue_ms: float = 0.0
+    spread_ms: float = 0.0
     family: Family | None = None  # where hosts have both
     kind: Literal["delay"] = "delay"
 
@@ -95,6 +96,21 @@ class RateCheck:
 
 
 @dataclass(frozen=True)
+class CountCheck:
+    """Of so many probes `least` to `most` must be lost, or come twice."""
+
+    source: str
+    target: str
+    what: Literal["lost", "doubled"]
+    probes: int
+    gap_ms: float
+    least: int
+    most: int
+    family: Family | None = None  # where hosts have both
+    kind: Literal["count"] = "count"
+
+
+@dataclass(frozen=True)
 class FloodCheck:
     """Packets for a port at which nobody listens must come to a host, `least_per_s` to `most_per_s` in a window.
 
@@ -111,4 +127,4 @@ class FloodCheck:
     kind: Literal["flood"] = "flood"
 
 
-Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck | RateCheck | FloodCheck
+Check = PathCheck | DelayCheck | PeerCheck | RerouteCheck | RateCheck | CountCheck | FloodCheck

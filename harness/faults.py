@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.checks import Check as Check
+from harness.checks import CountCheck as CountCheck
 from harness.checks import DelayCheck as DelayCheck
 from harness.checks import Direction as Direction
 from harness.checks import Family as Family

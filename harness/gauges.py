@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.bucket import MARGIN_MS
-from harness.checks import Check, FloodCheck, RateCheck
+from harness.checks import Check, CountCheck, FloodCheck, RateCheck
 from harness.engine import Crossed, Engine
 from harness.faults import FLOOD_FRAME_BYTES
+from harness.probing import Probe, Prober
 
 MOST_ROUNDS = 20  # of a train each: on a busy machine most may be of no use
 PAUSE_S = 0.02  # between two rounds
 ARRIVAL_S = 5.0  # so long senders may take to start, and what they sent to drain
+COPY_S = 0.5  # a copy comes with its original, or a queue later
 SLACK = 1.05  # a token bucket's ticks
 SLACK_BYTES = 64
 ENOUGH = 0.95  # of what a free link would have let go, a capped one may have let go so much at most
@@ -47,7 +49,7 @@ class RateGauge:
     def __post_init__(self) -> None:
         self.due_s = self.begin_s + self.check.settle_ms / 1e3
 
-    def poll(self, now: float, engine: Engine) -> Finding | None:
+    def poll(self, now: float, engine: Engine, prober: Prober | None = None) -> Finding | None:
         if now < self.due_s:
             return None
         if self._sent is None and self.rounds == MOST_ROUNDS:
@@ -132,7 +134,7 @@ class FloodGauge:
     def __post_init__(self) -> None:
         self.due_s = self.begin_s
 
-    def poll(self, now: float, engine: Engine) -> Finding | None:
+    def poll(self, now: float, engine: Engine, prober: Prober | None = None) -> Finding | None:
         if now < self.due_s:
             return None
         came, now = engine.flooded(self.check.target), engine.now()
@@ -157,11 +159,49 @@ class FloodGauge:
         return Finding(False, self.told) if now > self.begin_s + ARRIVAL_S + self.check.window_s else None
 
 
-Gauge = RateGauge | FloodGauge
+@dataclass
+class CountGauge:
+    """The probes of one CountCheck."""
+
+    check: CountCheck
+    begin_s: float
+    due_s: float = 0.0
+    probes: list[Probe] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.due_s = self.begin_s
+
+    def poll(self, now: float, engine: Engine, prober: Prober | None = None) -> Finding | None:
+        check = self.check
+        while len(self.probes) < check.probes and self.due_s <= now:
+            assert prober is not None
+            self.probes.append(prober.send("fault", check.source, check.target, check.family, check.what == "doubled"))
+            self.due_s = self.begin_s + len(self.probes) * check.gap_ms / 1e3
+        if len(self.probes) < check.probes:
+            return None
+        self.due_s = now + PAUSE_S
+        over = now > self.probes[-1].sent_s + COPY_S and all(probe.arrived or probe.given_up for probe in self.probes)
+        return self._judge() if over else None
+
+    def cut_short(self) -> Finding | None:
+        """Those under way may still arrive."""
+        if len(self.probes) == self.check.probes:
+            return None
+        return Finding(False, f"over when {len(self.probes)} of {self.check.probes} probes were sent")
+
+    def _judge(self) -> Finding:
+        lost = sum(1 for probe in self.probes if not probe.arrived)
+        hit = lost if self.check.what == "lost" else sum(1 for probe in self.probes if probe.copies)
+        return Finding(self.check.least <= hit <= self.check.most, f"{hit} of {len(self.probes)} {self.check.what}")
+
+
+Gauge = RateGauge | FloodGauge | CountGauge
 
 
 def gauge_of(check: Check, begin_s: float) -> Gauge | None:
     """What measures it, where that takes more than probes or a look."""
     if isinstance(check, RateCheck):
         return RateGauge(check, begin_s)
+    if isinstance(check, CountCheck):
+        return CountGauge(check, begin_s)
     return FloodGauge(check, begin_s) if isinstance(check, FloodCheck) else None

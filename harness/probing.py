@@ -25,6 +25,7 @@ class Probe:
     family: Family | None = None
     arrived: ProbeArrival | None = None
     given_up: bool = False
+    copies: int = 0  # that came besides, of those that are watched
 
 
 class Prober:
@@ -33,18 +34,24 @@ class Prober:
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self.engine, self.journal = engine, journal
         self.open: dict[int, Probe] = {}
+        self.watched: dict[int, Probe] = {}
         self._next = 0
 
-    def send(self, phase: str, source: str, target: str, family: Family | None = None) -> Probe:
+    def send(self, phase: str, source: str, target: str, family: Family | None = None, watched: bool = False) -> Probe:
+        """`watched`: copies of it are counted."""
         self._next += 1
         probe = Probe(phase, source, target, self.engine.now(), family)
         self.open[self._next] = probe
+        if watched:
+            self.watched[self._next] = probe
         self.engine.probe(source, target, self._next, family)
         return probe
 
     def arrived(self, notice: ProbeArrival) -> None:
         probe = self.open.pop(notice.token, None)
         if probe is None:
+            if copied := self.watched.get(notice.token):
+                copied.copies += 1
             return  # later than GIVE_UP_S, or a duplicate: already written as lost or as arrived
         probe.arrived = notice
         self._write(probe, notice.sent_ns, notice.received_ns)

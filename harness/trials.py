@@ -11,6 +11,7 @@ from harness.engine import Engine
 from harness.faults import (
     FLOOD_FRAME_BYTES,
     Check,
+    CountCheck,
     DelayCheck,
     Fault,
     FloodCheck,
@@ -19,7 +20,7 @@ from harness.faults import (
     RateCheck,
     RerouteCheck,
 )
-from harness.gauges import Finding, Gauge, gauge_of
+from harness.gauges import CountGauge, Finding, Gauge, gauge_of
 from harness.probing import GIVE_UP_S, Probe, Prober
 
 GAP_S = 0.04  # between two probes of one check
@@ -52,10 +53,11 @@ class Proof:
         target = check.peer if isinstance(check, PeerCheck) else check.target
         source = "" if isinstance(check, PeerCheck) else getattr(check, "source", "")
         expect = _expectation(check)
-        arrived = sum(1 for probe in self.probes if probe.arrived)
+        probes = self.gauge.probes if isinstance(self.gauge, CountGauge) else self.probes
+        arrived = sum(1 for probe in probes if probe.arrived)
         return {
             "source": source, "target": target, "expect": expect, "found": self.found,
-            "sent": len(self.probes), "arrived": arrived, "ok": bool(self.ok), "measured_s": self.measured_s,
+            "sent": len(probes), "arrived": arrived, "ok": bool(self.ok), "measured_s": self.measured_s,
         }  # fmt: skip
 
 
@@ -68,9 +70,13 @@ def _expectation(check: Check) -> str:
         limit = f", no more by {check.limit}" if check.limit else ""
         return f"{least:.3g} to {most:.3g} Mbit/s{limit}" if check.expect == "arrives" else f"at most {most:.3g} Mbit/s"
     over = "" if isinstance(check, PeerCheck) or check.family is None else f" over {_FAMILIES[check.family]}"
+    if isinstance(check, CountCheck):
+        hit = f"{check.least} to {check.most}" if check.least else f"at most {check.most}"
+        return f"{hit} of {check.probes} {check.what}{over}"
     if isinstance(check, DelayCheck):
         queued = f" to {check.delay_ms + check.queue_ms:g}" if check.queue_ms else ""
-        return f"{check.delay_ms:g}{queued} ms{over}"
+        spread = f", {check.spread_ms:g} ms apart" if check.spread_ms else ""
+        return f"{check.delay_ms:g}{queued} ms{spread}{over}"
     if isinstance(check, RerouteCheck):
         return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
     return f"{check.expect}{over}"
@@ -96,7 +102,7 @@ class Trial:
             if proof.ok is not None:
                 continue
             if proof.gauge is not None:
-                self._measure(proof, proof.gauge.poll(now, engine), engine)
+                self._measure(proof, proof.gauge.poll(now, engine, prober), engine.now())
             elif isinstance(proof.check, PathCheck):
                 self._path(proof, proof.check, now, prober)
             elif isinstance(proof.check, DelayCheck):
@@ -110,13 +116,12 @@ class Trial:
         """The fault is about to be undone: what is measured by then must do."""
         for proof in self.proofs:
             if proof.ok is None and proof.gauge is not None:
-                finding = proof.gauge.cut_short()
-                proof.decide(finding.ok, now, finding.found)
+                self._measure(proof, proof.gauge.cut_short(), now)
 
     @staticmethod
-    def _measure(proof: Proof, finding: Finding | None, engine: Engine) -> None:
+    def _measure(proof: Proof, finding: Finding | None, now: float) -> None:
         if finding is not None:
-            proof.decide(finding.ok, engine.now(), finding.found)
+            proof.decide(finding.ok, now, finding.found)
 
     def _send(
         self, proof: Proof, check: PathCheck | DelayCheck | RerouteCheck, now: float, prober: Prober, limit: int,
@@ -152,7 +157,9 @@ class Trial:
         found = median(delays)
         at = next(p.arrived.received_ns / 1e9 for p in proof.probes if p.arrived)
         fine = -check.tolerance_ms <= found - check.delay_ms <= check.tolerance_ms + check.queue_ms
-        proof.decide(fine, at, f"{found:.2f} ms")
+        spread = max(delays) - min(delays)
+        apart = f", {spread:.2f} ms apart" if check.spread_ms else ""
+        proof.decide(fine and spread >= check.spread_ms, at, f"{found:.2f} ms{apart}")
 
     def _reroute(self, proof: Proof, check: RerouteCheck, now: float, prober: Prober) -> None:
         """The first that gets through was at the parting of the ways when the new one was open."""
@@ -202,7 +209,7 @@ class Trial:
             "ok": not failed, "checked": len(self.proofs),
             "detail": "; ".join([
                 wrong or ("confirmed" if self.proofs else "nothing to probe"),
-                *(f"not told by probes: {what}" for what in self.untold),
+                *([f"not told by probes: {', '.join(self.untold)}"] if self.untold else []),
             ]),
             "matrix": [proof.row() for proof in self.proofs],
         }  # fmt: skip

@@ -40,7 +40,8 @@ class Network:
         self.seats = {**nodes.seats(plan), **self.switches.seats}
         self.routed = [node for node in plan.nodes if node.kind != "switch"]
         self.shaper: Shaper | None = None
-        self.unplugged: set[str] = set()  # links that were down at some time: what they dropped was meant to be
+        # links that were down at some time, or change what passes: what is dropped there was meant to be
+        self.excused = {link.name for link in plan.links if link.ab.corrupt_pct or link.ba.corrupt_pct}
         self.seconds: dict[str, float] = {}
         self.built = False
         self._rerouted: dict[str, NodePlan] = {}  # nodes whose routes are not those of the plan
@@ -140,7 +141,7 @@ class Network:
     def set_link(self, action: SetLink) -> None:
         """Raises EmulationError when the link does not follow, or when its routes do not come back with it."""
         self.wires.set_link(action.link, action.up)
-        self.unplugged.add(action.link)
+        self.excused.add(action.link)
         if action.up:
             self._notice_carriers([action.link])
             for name in (self.plan.link[action.link].a, self.plan.link[action.link].b):
@@ -171,6 +172,8 @@ class Network:
     def shape(self, action: Shape) -> None:
         """Raises EmulationError, EnvironmentUnfit."""
         assert self.shaper is not None
+        if action.impairment.corrupt_pct:
+            self.excused.add(action.link)
         self.shaper.change(self.wires.ways[action.link, action.direction], action.impairment)
 
     # ---- how it goes ----
@@ -191,11 +194,11 @@ class Network:
             for interface in node.interfaces:
                 state = states[self.seats[node.name, interface.name].name]
                 packets += state.sent
-                if interface.link not in self.unplugged and state.dropped:
+                if interface.link not in self.excused and state.dropped:
                     drops[f"{node.name}:{interface.name}"] = state.dropped
         ports = self.wires.states()
         for way in self.wires.ways.values():
-            if way.link not in self.unplugged and ports[way.exit_name].dropped:
+            if way.link not in self.excused and ports[way.exit_name].dropped:
                 drops[f"{way.link}/{way.direction}"] = ports[way.exit_name].dropped
         return {"shaping": shaping, "interface_drops": drops, "packets": packets}
 

@@ -9,6 +9,7 @@ from harness.faults import (
     Action,
     Block,
     Check,
+    CountCheck,
     DelayCheck,
     Fault,
     Flood,
@@ -103,4 +104,4 @@ def _known(action: Action, other: Fault, check: Check, fault: Fault) -> bool:
     if isinstance(action, Flood):
         return isinstance(check, RateCheck)
     for_good = other.undo_s is None and other.condition is None and other.apply_s < fault.apply_s
-    return isinstance(action, Shape) and for_good and isinstance(check, (DelayCheck, RateCheck, FloodCheck))
+    return isinstance(action, Shape) and for_good and isinstance(check, (CountCheck, DelayCheck, FloodCheck, RateCheck))

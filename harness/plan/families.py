@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from harness.faults import Check, DelayCheck, Family, Fault, PathCheck, RerouteCheck
+from harness.faults import Check, CountCheck, DelayCheck, Family, Fault, PathCheck, RerouteCheck
 from harness.plan.addressing import FAMILIES, family_of
 from harness.plan.model import ProbePair
 from harness.plan.seeds import stream
@@ -72,7 +72,7 @@ def checks_by_family(fault: Fault, addresses: Addresses) -> Fault:
     def each(checks: Sequence[Check]) -> tuple[Check, ...]:
         found: list[Check] = []
         for check in checks:
-            if isinstance(check, (PathCheck, DelayCheck)):
+            if isinstance(check, (PathCheck, DelayCheck, CountCheck)):
                 found += [replace(check, family=f) for f in common(addresses, check.source, check.target)]
             elif isinstance(check, RerouteCheck):
                 found.append(replace(check, family=common(addresses, check.source, check.target)[0]))

@@ -94,7 +94,7 @@ def prove_flood(
     effect: Effect, floods: Sequence[Flood], witnesses: Witnesses, links: Mapping[str, Link], room: Room
 ) -> None:
     """Have what arrives counted, while it lasts and when it is over."""
-    check = flood_check(witnesses, floods, links, room.apply_s)
+    check = flood_check(witnesses, floods, links, room.until_s)
     if isinstance(check, str):
         effect.untold.append(f"what arrives: {check}")
         return

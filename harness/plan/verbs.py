@@ -61,11 +61,10 @@ class Verbs:
         """`end`: when it is undone, at the latest."""
         self.name, self.moment = name, moment
         self.lasts_for_good = end is None and entry.when is None
-        lasts_s = (self.duration_s if end is None else end) - moment
-        self.room = Room(
-            entry.lasting if entry.when is not None and entry.lasting is not None else lasts_s,
-            None if end is None else self.duration_s - end,
-        )
+        left_s = self.duration_s - moment
+        lasts_s = entry.lasting if entry.when is not None else None if end is None else end - moment
+        self.room = Room(left_s if lasts_s is None else lasts_s, left_s)
+        self.undo_room = None if end is None else Room(self.duration_s - end, self.duration_s - end)
         self.place: tuple[str | int, ...] = ("faults", index, entry.verb)
         self.rng = stream(self.seed, "fault", index, *([number] if number else []))
 
@@ -125,7 +124,7 @@ class Verbs:
     def _impaired(self, label: str, changes: Sequence[Change], standing: Mapping[str, Link]) -> Effect:
         if self.lasts_for_good:
             self.standing.keep(self.moment, changes)
-        return impaired(label, changes, self.witnesses, standing, self.room)
+        return impaired(label, changes, self.witnesses, standing, (self.room, self.undo_room))
 
     def _worse(self, name: str, direction: Direction, spec: Degrade, standing: Mapping[str, Link]) -> Change:
         link = standing.get(name) or self.standing.links[name]

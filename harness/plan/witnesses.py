@@ -10,7 +10,7 @@ from harness.plan.addressing import family_of
 from harness.plan.families import Addresses, common
 from harness.plan.links import FRAME_BYTES
 from harness.plan.model import ProbePair
-from topologies.model import Link, Topology
+from topologies.model import Impairment, Link, Topology
 from topologies.paths import Routes, path_around
 from topologies.switching import Step
 
@@ -136,11 +136,15 @@ class Witnesses:
                 total_ms += sending_ms
         return round(total_ms, 3)
 
+    def ways(self, source: str, target: str, changed: Mapping[str, Link]) -> list[Impairment]:
+        """The directions of links that packets cross, with some links `changed`."""
+        steps = [(changed.get(link.name, link), forward) for link, forward in self.routes.path(source, target)]
+        return [link.ab if forward else link.ba for link, forward in steps]
+
     def expect(self, source: str, target: str, changed: Mapping[str, Link] | None = None) -> ProbePair:
         """What probes from source to target should see, with some links `changed`."""
-        steps = self.routes.path(source, target)
-        crossed = [(changed or {}).get(link.name, link) for link, _ in steps]
-        ways = [link.ab if forward else link.ba for link, (_, forward) in zip(crossed, steps, strict=True)]
+        crossed = [(changed or {}).get(link.name, link) for link, _ in self.routes.path(source, target)]
+        ways = self.ways(source, target, changed or {})
         survive = 1.0
         for way in ways:
             survive *= 1 - way.loss_pct / 100
