@@ -48,6 +48,7 @@ class Improvised:
                 decided.append(self.improviser.fault(f"{fault.name}-{number}", given, t_s, ""))
         except (HookFailed, SpecError) as error:
             wrong = str(error) if isinstance(error, HookFailed) else f"{fault.hook.called} returned: {error}"
+        decided = self.improviser.judged(decided) if decided else []
         for one in decided:
             row = {"fault": one.name, "phase": "decided", "by": fault.name, "t_s": round(t_s, 6)}
             self.journal.fault({**row, "what": asdict(one), "disturbs": self.improviser.disturbs(one)})

@@ -26,6 +26,8 @@ CARRIER_TIMEOUT_S = 10.0
 LONGEST_PAUSE_S = 0.2  # between two looks at carriers; the kernel announces them up to 1 s late (link_watch.c)
 SHOWN = 5  # differences in one error message
 
+ANYTHING = Impairment(delay_ms=1.0, rate_mbit=1.0)
+
 Say = Callable[[str], None]
 
 
@@ -83,8 +85,13 @@ class Network:
         self.wires.connect()
 
     def _coming(self) -> dict[Way, Impairment]:
-        """The union of all impairments that faults will ask for, by way: whatever one of them needs is non-zero."""
+        """The union of all impairments that faults will ask for, by way: whatever one of them needs is non-zero.
+
+        A hook may ask for anything anywhere.
+        """
         coming: dict[Way, Impairment] = {}
+        if any(fault.hook is not None for fault in self.plan.faults):
+            coming = dict.fromkeys(self.wires.ways.values(), ANYTHING)
         for fault in self.plan.faults:
             for action in (*fault.apply, *fault.undo):
                 if isinstance(action, Shape):

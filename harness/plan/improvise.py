@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any, cast
@@ -10,13 +10,14 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from harness.errors import SpecError
-from harness.faults import Fault, SetLink
+from harness.faults import Fault, SetLink, Shape
 from harness.plan.build import host_universe
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.degrees import ranked_hosts
 from harness.plan.fairness import without_contradicted
 from harness.plan.families import checks_by_family, owners
 from harness.plan.faults import claimed
+from harness.plan.impairing import Change
 from harness.plan.model import Plan
 from harness.plan.universes import link_universe, peer_universe
 from harness.plan.verbs import Verbs
@@ -24,14 +25,14 @@ from harness.plan.witnesses import Witnesses
 from harness.spec.faults import FaultEntry
 from harness.spec.load import Document
 from harness.spec.units import duration_s
-from topologies.model import Link, Node, Topology
+from topologies.model import PERFECT, Link, Node, Topology
 from topologies.paths import Routes
 
 VERBS = (
-    "link_down", "link_up", "isolate", "partition", "overload", "outage", "crash", "stop", "pause", "resume", "restart",
-    "disk_full",
+    "link_down", "link_up", "isolate", "partition", "degrade", "cap", "overload", "outage", "crash", "stop", "pause",
+    "resume", "restart", "disk_full", "throttle",
 )  # fmt: skip
-"""The others repeat by themselves, or need what is made ready before a run."""
+"""The others repeat by themselves."""
 
 
 class _Nowhere:
@@ -66,9 +67,17 @@ class Improviser:
         self.faults = list(plan.faults)
         self._count = 0
         for fault in plan.faults:
+            self._remember(fault)
             self.claims.release(mended(fault.apply), fault.apply_s)
             end = inf if fault.undo_s is None else fault.undo_s
             self.claims.take(harmed(fault.apply), Span(fault.apply_s, end, fault.name))
+
+    def _remember(self, fault: Fault) -> None:
+        """Links that a fault of the plan changes for good are so for what comes later."""
+        if fault.undo_s is None and fault.condition is None:
+            shapes = [action for action in fault.apply if isinstance(action, Shape)]
+            changes = [Change(shape.link, shape.direction, PERFECT, shape.impairment) for shape in shapes]
+            self.verbs.standing.keep(fault.apply_s, changes)
 
     def fault(self, name: str, given: object, now_s: float, part_of: str) -> Fault:
         """One entry as a hook returns it: a verb, and perhaps `after`, `lasting` and `label`. Raises SpecError."""
@@ -94,7 +103,13 @@ class Improviser:
         except Contradiction as error:
             raise SpecError(str(error)) from error
         self.faults.append(found)
-        return checks_by_family(without_contradicted(self.faults, self.witnesses)[-1], self.addresses)
+        return found
+
+    def judged(self, decided: Sequence[Fault]) -> list[Fault]:
+        """Those that a hook has returned together, with the checks that prove something beside all others."""
+        names = {fault.name for fault in decided}
+        beside = without_contradicted(self.faults, self.witnesses)
+        return [checks_by_family(fault, self.addresses) for fault in beside if fault.name in names]
 
     def disturbs(self, fault: Fault) -> list[list[str]]:
         """The probed pairs (source, target) whose path it changes."""
@@ -113,11 +128,10 @@ class Improviser:
 
     @staticmethod
     def _entry(words: dict[str, Any]) -> FaultEntry:
+        for verb in (word for word in words if word in FaultEntry.VERBS and word not in VERBS):
+            raise SpecError(f"a hook cannot have {verb}; it can have {', '.join(VERBS)}")
         try:
-            entry = FaultEntry.model_validate(words)
+            return FaultEntry.model_validate(words)
         except ValidationError as error:
             first = error.errors()[0]
             raise SpecError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
-        if entry.verb not in VERBS:
-            raise SpecError(f"a hook cannot have {entry.verb}; it can have {', '.join(VERBS)}")
-        return entry

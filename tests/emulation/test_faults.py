@@ -16,7 +16,7 @@ from harness.emulation import nodes
 from harness.emulation.engine import MininetEngine
 from harness.engine import PeerEvent, PeerExit
 from harness.errors import EmulationError
-from harness.faults import FLOOD_PORT, Block, EndFlood, Fault, Flood, SetLink, Shape, Signal, StartPeer, Unblock
+from harness.faults import FLOOD_PORT, Block, EndFlood, Fault, Flood, Hook, SetLink, Shape, Signal, StartPeer, Unblock
 from harness.gauges import FloodGauge, RateGauge
 from harness.plan.build import make_plan
 from harness.plan.model import Plan
@@ -25,11 +25,25 @@ from harness.run import conduct
 from harness.spec import load_spec
 from tests.emulation.plans import address, flooding_peer, pair, star, with_peers
 from tests.emulation.traffic import Train, crosses, namespaces, notices_until, running
-from topologies.model import Impairment
+from topologies.model import PERFECT, Impairment
 
 pytestmark = pytest.mark.emulation
 Run = Callable[..., Any]
 FAST = Impairment(delay_ms=1)
+WEAK = """\
+name: weak
+duration: 9 s
+topology: {generator: star, hosts: 3}
+links: {access: {delay: 1 ms}}
+overlays:
+  flooding: {protocol: flooding, peers: all, graph: {generator: ring}}
+capture: none
+faults:
+  - {throttle: {on: h1, cpu: 0.01 %}, from: 1 s, to: 8 s}
+  - {pause: flooding-h1, from: 2 s, to: 3 s}
+  - {restart: flooding-h2, at: 2 s}
+  - {throttle: {on: h2, cpu: 50 %}, from: 1.5 s, to: 8 s}
+"""
 CHURN = """\
 name: churn
 duration: 22 s
@@ -198,6 +212,21 @@ def churned(directory: str) -> dict[str, Any]:
     }
 
 
+def throttled(directory: str) -> dict[str, Any]:
+    plan = spec_plan(Path(directory), WEAK)
+    run_dir = RunDir(Path(directory) / "run").create()
+    descriptors, children = _open(), _processes()
+    end = conduct(plan, MininetEngine(plan, run_dir), run_dir, lambda _report: None)
+    rows = list(read_lines(run_dir.faults))
+    return {
+        "end": end,
+        "wrong": [f"{row['fault']} {row['label']} {row['phase']}: {row['detail']}" for row in rows if not row["ok"]],
+        "rows": len(rows),
+        "told": read_json(run_dir.manifest)["statistics"]["throttled"],
+        "left": (_open() - descriptors, _processes() - children),
+    }
+
+
 def _open() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -291,3 +320,25 @@ def counted() -> dict[str, bool]:
 
 def test_what_arrives_of_a_flood_is_counted(run_inside: Run) -> None:
     assert run_inside(counted) == {"sent": True, "ended": True}
+
+
+def hooked(shaping: str) -> dict[str, bool]:
+    """A hook may cap links that had no impairment at all."""
+    hook = Fault("f1", "hook", "hook", 0.0, None, (), hook=Hook("mine:f", "", 1.0))
+    with running(replace(pair(shaping=shaping), faults=(hook,))) as engine:
+        engine.apply([Shape("l", "ab", CAPPED)])
+        found = {"capped": measured(engine, "capped"), "right": engine.network.differences() == []}
+        engine.apply([Shape("l", "ab", PERFECT)])
+        return found | {"unplanned": engine.finish()["unplanned_drops"] > 0}
+
+
+def test_links_are_ready_for_what_a_hook_may_ask(run_inside: Run, backend: str) -> None:
+    assert run_inside(hooked, backend) == {"capped": True, "right": True, "unplanned": False}
+
+
+def test_the_weakest_are_held_to_their_share_through_pauses_and_restarts(run_inside: Run, tmp_path: Path) -> None:
+    """What a hundredth of a per cent is used up by is one look at a clock: h1 must have been stopped."""
+    found = run_inside(throttled, str(tmp_path))
+    assert (found["end"], found["wrong"], found["rows"], found["left"]) == ("finished", [], 7, (0, 0))
+    assert set(found["told"]) == {"flooding-h1", "flooding-h2"}
+    assert found["told"]["flooding-h1"]["stops"] > 0

@@ -35,6 +35,15 @@ def text(run):
 def unknown(run):
     return [{"crash": "nobody"}]
 
+def worse(run):
+    return [
+        {"degrade": {"link": "west-east", "delay": "80 ms", "loss": "20 %"}, "after": "1 s", "lasting": "3 s"},
+        {"cap": {"hosts": "west1", "rate": "1 Mbit/s"}, "after": "7 s", "lasting": "3 s"},
+    ]
+
+def flapping(run):
+    return [{"flap": {"link": "west-east", "down": "1 s", "up": "1 s"}}]
+
 def twice(run):
     return [{"link_down": "west-east"}]
 """
@@ -69,6 +78,17 @@ def test_what_a_hook_keeps_is_there_at_the_next_call(tmp_path):
     assert all(fault["ok"] for fault in faults.values())
 
 
+def test_a_hook_degrades_links_and_caps_hosts(tmp_path):
+    rows, faults = run(tmp_path, "degrade: {link: west2-west, rate: 2 Mbit/s}, at: 3 s", "hook: mine:worse, at: 5 s")
+    assert all(fault["ok"] for fault in faults.values())
+    kinds = {row["fault"]: {proof["expect"].split()[-1] for proof in row["matrix"]} for row in rows if "matrix" in row}
+    assert "lost" in kinds["f2-1"]
+    decided = {row["fault"]: row["what"] for row in rows if row["phase"] == "decided"}
+    assert {action["impairment"]["loss_pct"] for action in decided["f2-1"]["apply"]} == {20.0}
+    assert {action["impairment"]["rate_mbit"] for action in decided["f2-2"]["apply"]} == {1.0}
+    assert {check["kind"] for check in decided["f2-2"]["apply_checks"]} == {"delay", "rate"}
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -77,6 +97,7 @@ def test_what_a_hook_keeps_is_there_at_the_next_call(tmp_path):
         ("text", "not str"),
         ("unknown", "there is no peer 'nobody'"),
         ("twice", "down by fault f1"),
+        ("flapping", "a hook cannot have flap; it can have link_down"),
     ],
 )
 def test_a_hook_that_fails_makes_the_run_invalid_and_the_run_goes_on(tmp_path, name, message):
