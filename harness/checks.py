@@ -44,10 +44,11 @@ class PeerCheck:
 
     A flood's name stands for what sends it, which must be there (`alive`) or not (`gone`). `full`, `space`: what the
     peer may write to its files, as the system says; of one that is down, what it will find when it is started.
+    `throttled`, `free`: whether it keeps to its share of a processor, by the time that the system counts.
     """
 
     peer: str
-    expect: Literal["gone", "paused", "running", "alive", "full", "space"]
+    expect: Literal["gone", "paused", "running", "alive", "full", "space", "throttled", "free"]
     kind: Literal["peer"] = "peer"
 
 

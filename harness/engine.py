@@ -102,6 +102,9 @@ class Engine(Protocol):
     def disk(self, peer: str) -> str:
         """ "full" when the peer's writes fail, else "space", as the system says now."""
 
+    def processor(self, peer: str) -> str:
+        """ "throttled" when the peer keeps to its share of a processor, "free" without one; else what it does."""
+
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         """Send one small UDP packet between two hosts; `ProbeArrival` follows if it arrives.
 

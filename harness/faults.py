@@ -133,7 +133,16 @@ class FillDisk:
     kind: Literal["fill_disk"] = "fill_disk"
 
 
-Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood | FillDisk
+@dataclass(frozen=True)
+class Throttle:
+    """From now on the peer gets no more than this share of one processor; None: as much as there is."""
+
+    peer: str
+    share: float | None
+    kind: Literal["throttle"] = "throttle"
+
+
+Action = SetLink | Shape | Block | Unblock | Signal | StartPeer | SetRoutes | Flood | EndFlood | FillDisk | Throttle
 FLOOD_PORT = 9  # RFC 863
 FLOOD_BYTES = 1000  # of each packet's payload
 FLOOD_FRAME_BYTES = FLOOD_BYTES + 42  # on the wire: Ethernet 14, IPv4 20, UDP 8 (IPv6 20 more)

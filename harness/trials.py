@@ -177,7 +177,7 @@ class Trial:
             self._send(proof, check, now, prober, limit, check.gap_s)
 
     def _peer(self, proof: Proof, check: PeerCheck, now: float, engine: Engine, ready: Set[str]) -> None:
-        state = engine.disk(check.peer) if check.expect in ("full", "space") else engine.state(check.peer)
+        state = _state(check, engine)
         wanted = "running" if check.expect == "alive" else check.expect
         fine = state == wanted and (check.expect != "running" or check.peer in ready)
         deadline = READY_DEADLINE_S if check.expect == "running" else STATE_DEADLINE_S
@@ -216,3 +216,9 @@ class Trial:
 
 
 assert GIVE_UP_S > BLOCKED_PROBES * GAP_S
+
+
+def _state(check: PeerCheck, engine: Engine) -> str:
+    if check.expect in ("full", "space"):
+        return engine.disk(check.peer)
+    return engine.processor(check.peer) if check.expect in ("throttled", "free") else engine.state(check.peer)

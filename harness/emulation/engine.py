@@ -40,11 +40,13 @@ from harness.faults import (
     Shape,
     Signal,
     StartPeer,
+    Throttle,
     Unblock,
 )
 from harness.plan.addressing import family_of
 from harness.plan.model import Plan
 from harness.records import RunDir
+from harness.timeless import VIRTUAL, timeless
 
 if TYPE_CHECKING:
     from harness.emulation.net import Net
@@ -91,6 +93,8 @@ class MininetEngine:
         self.network.build(self._heeding(say))
         if any(isinstance(action, Block) for fault in self.plan.faults for action in (*fault.apply, *fault.undo)):
             self.blocks.try_out()
+        if any(isinstance(action, Throttle) for fault in self.plan.faults for action in fault.apply):
+            self.processes.throttles.prepare()
         self.gateways.build()
         self.facts |= self.network.facts()
         self.facts |= {"build_s": round(time.monotonic() - begin, 3), "build_phases_s": self.network.seconds}
@@ -155,6 +159,9 @@ class MininetEngine:
     def disk(self, peer: str) -> str:
         return self.processes.disk(peer)
 
+    def processor(self, peer: str) -> str:
+        return self.processes.throttles.state(peer)
+
     # ---- faults ----
 
     def apply(self, actions: Sequence[Action]) -> None:
@@ -178,6 +185,10 @@ class MininetEngine:
                 self.start([action.peer], action.disk)
             elif isinstance(action, FillDisk):
                 self.processes.fill_disk(action.peer, action.full)
+            elif isinstance(action, Throttle):
+                if self.facts["clock"] == "virtual":  # a hook has asked for it
+                    raise timeless(f"throttling {action.peer}", VIRTUAL)
+                self.processes.throttle(action.peer, action.share)
             elif isinstance(action, Flood):
                 self._flood(action)
             elif isinstance(action, EndFlood):
@@ -257,10 +268,12 @@ class MininetEngine:
         return [f"the capture is not complete: {failure}"]
 
     def finish(self) -> dict[str, Any]:
-        """peers_killed, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""
+        """peers_killed, throttled, capture, shaping, interface_drops, blocked (by rule), packets, unplanned_drops."""
         statistics: dict[str, Any] = {"peers_started": self.processes.started - len(self.daemons.names)}
         self.daemons.ending = True
         statistics["peers_killed"] = self.processes.stop(GRACE_S)
+        if self.processes.throttles.told:
+            statistics["throttled"] = self.processes.throttles.told
         if self.capture is not None:
             statistics["capture"] = self.capture.stop()
         if self.network.built:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.emulation import full_disk, warm
+from harness.emulation.throttles import Throttles
 from harness.engine import Notice, PeerEvent, PeerExit
 from harness.errors import EmulationError
 from harness.records import RunDir
@@ -52,6 +53,7 @@ class Processes:
         self.blocked: dict[str, Process] = {}  # those whose pipe did not take a command whole
         self.notices: list[Notice] = []
         self.full: set[str] = set()  # peers whose disk is full
+        self.throttles = Throttles()
         self.started = 0
         epoll.register(self.control, select.EPOLLIN)
 
@@ -130,8 +132,13 @@ class Processes:
         if process is None:
             return
         self._await_pid(process)
-        if peer in self.running:
-            _kill(process, number)
+        if peer not in self.running:
+            return
+        if number == signal.SIGSTOP:
+            self.throttles.leave(peer)
+        _kill(process, number)
+        if number == signal.SIGCONT:
+            self.throttles.begins(peer, process.pid)
 
     def _await_pid(self, process: Process) -> None:
         if not process.pid:
@@ -149,6 +156,8 @@ class Processes:
         except (FileNotFoundError, ProcessLookupError):  # the latter when it ends while we read
             return "gone"
         letter = status.rpartition(")")[2].split()[0]
+        if letter == "T" and self.throttles.holds(peer):
+            return "running"  # it has used its share up for a moment
         return {"T": "paused", "t": "paused", "Z": "gone", "X": "gone"}.get(letter, "running")
 
     def fill_disk(self, peer: str, full: bool) -> None:
@@ -161,6 +170,13 @@ class Processes:
         with suppress(ProcessLookupError):
             full_disk.fill(process.pid, full)
 
+    def throttle(self, peer: str, share: float | None) -> None:
+        """Hold it to that share of a processor, in this life and the next ones, or no more. Raises EmulationError."""
+        process = self.running.get(peer)
+        if process is not None:
+            self._await_pid(process)
+        self.throttles.set(peer, share, process.pid if process is not None else 0)
+
     def disk(self, peer: str) -> str:
         """ "full" or "space", as the kernel says of its process; without one, what the next will find."""
         process = self.running.get(peer)
@@ -172,6 +188,7 @@ class Processes:
     def stop(self, grace_s: float) -> int:
         """TERM to all, KILL after the grace; how many needed it."""
         self.pump_until(lambda: all(process.pid for process in self.running.values()), grace_s)  # some have just begun
+        self.throttles.close()
         for process in self.running.values():
             if process.pid:
                 _kill(process, signal.SIGTERM)
@@ -210,7 +227,9 @@ class Processes:
             return
         if "status" not in message:
             process.pid = message["pid"]
+            self.throttles.begins(process.peer, process.pid)
             return
+        self.throttles.leave(process.peer)
         while self._read(process):
             pass  # its last words come before its end
         self._close(process)
@@ -290,6 +309,7 @@ class Processes:
         """End the warm parent, and with it whatever still runs."""
         if self.control.fileno() < 0:
             return
+        self.throttles.close()
         self.control.close()
         for process in self.running.values():
             self._close(process)

@@ -7,13 +7,14 @@ from typing import Any
 
 from harness.engine import Crossed, Endpoint, Notice, PeerEvent, PeerExit, ProbeArrival, Say, Seen, Shot
 from harness.errors import EmulationError
-from harness.faults import Action, Direction, Family, FillDisk, Signal, StartPeer
+from harness.faults import Action, Direction, Family, FillDisk, Signal, StartPeer, Throttle
 from harness.memory.clock import Clock
 from harness.memory.gateways import Boxes, refuse
 from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodelled
 from harness.memory.peer import MemoryPeer, World
 from harness.plan.model import Plan
 from harness.records import RunDir
+from harness.timeless import MEMORY, refuse_throttles, timeless
 from peers.core import Address, Command
 from peers.store import MemoryStore
 
@@ -41,6 +42,7 @@ class MemoryEngine:
 
     def build(self, say: Say) -> None:
         refuse_unmodelled(self.plan)
+        refuse_throttles(self.plan, MEMORY)
         refuse(self.plan)
         self.network = Network(self.plan, self.clock)
         boxes = Boxes(self.plan, self.clock)
@@ -75,6 +77,8 @@ class MemoryEngine:
                 self.start([action.peer], action.disk)
             elif isinstance(action, FillDisk):
                 self._fill(action)
+            elif isinstance(action, Throttle):  # which a hook has asked for
+                raise timeless(f"throttling {action.peer}", MEMORY)
             else:
                 self.network.apply(action)
 
@@ -103,6 +107,9 @@ class MemoryEngine:
     def disk(self, peer: str) -> str:
         full = self.disks[peer].full if peer in self.disks else peer in self.full
         return "full" if full else "space"
+
+    def processor(self, peer: str) -> str:
+        return "free"
 
     def probe(self, source: str, target: str, token: int, family: Family | None = None) -> None:
         sent_ns = round(self.clock.now * 1e9)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from harness.faults import Action, Block, FillDisk, SetLink, Shape, Signal, StartPeer
+from harness.faults import Action, Block, FillDisk, SetLink, Shape, Signal, StartPeer, Throttle
 
-# ("link" or "peer" or "paused" or "disk", name), ("shape", link, direction), ("path", address, address)
+# ("link" or "peer" or "paused" or "disk" or "processor", name), ("shape", link, direction), ("path", address, address)
 Key = tuple[str, ...]
 
 
@@ -71,6 +71,8 @@ class Claims:
             return f"link {key[1]!r} is degraded"
         if key[0] == "disk":
             return f"the disk of {key[1]!r} is full"
+        if key[0] == "processor":
+            return f"peer {key[1]!r} is throttled"
         return f"{key[0]} {key[1]!r} is {'down' if key[0] == 'link' else 'down, paused or not there'}"
 
 
@@ -85,6 +87,8 @@ def harmed(actions: Sequence[Action]) -> list[Key]:
             keys["shape", action.link, action.direction] = None
         elif isinstance(action, FillDisk):
             keys["disk", action.peer] = None
+        elif isinstance(action, Throttle):
+            keys["processor", action.peer] = None
         elif isinstance(action, Block):
             keys |= {("path", s, t): None for s in action.sources for t in action.destinations if s != t}
         elif isinstance(action, Signal) and action.signal != "CONT" and action.peer not in started:

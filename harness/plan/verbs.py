@@ -21,6 +21,7 @@ from harness.faults import (
     SetLink,
     Signal,
     StartPeer,
+    Throttle,
     Unblock,
 )
 from harness.plan.claims import Claims
@@ -35,6 +36,7 @@ from harness.plan.selectors import SelectionError, Universe, select
 from harness.plan.shapes import Cut, isolation, shape_of
 from harness.plan.shapes import Shape as Division
 from harness.plan.witnesses import Witnesses
+from harness.spec import faults as spec_faults
 from harness.spec.faults import Cap, Degrade, FaultEntry, Overload, Partition, PeerTarget, Revival
 from harness.spec.load import Document
 from topologies.model import Impairment, Link, Topology
@@ -290,6 +292,18 @@ class Verbs:
             f"disk of {some(peers)} full",
             [FillDisk(peer, full=True) for peer in peers], [FillDisk(peer, full=False) for peer in peers],
             [PeerCheck(peer, "full") for peer in peers], [PeerCheck(peer, "space") for peer in peers],
+        )  # fmt: skip
+
+    def _throttle(self, spec: spec_faults.Throttle) -> Effect:
+        peers, _hosts = self._targets(spec)
+        for peer in peers:
+            if self.peers[peer].command is not None:
+                program = self.peers[peer].command.program[0]  # type: ignore[union-attr]
+                raise self.fail(f"peer {peer} is the program {program!r}: only our own peers can be throttled")
+        return Effect(
+            f"{some(peers)} at {spec.cpu:g} % of a processor",
+            [Throttle(peer, spec.cpu / 100) for peer in peers], [Throttle(peer, None) for peer in peers],
+            [PeerCheck(peer, "throttled") for peer in peers], [PeerCheck(peer, "free") for peer in peers],
         )  # fmt: skip
 
     def _resume(self, spec: PeerTarget) -> Effect:

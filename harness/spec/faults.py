@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from harness.spec.base import Direction, Selector, Strict, When
 from harness.spec.condition import Comparison
-from harness.spec.units import Hertz, RateDraw, Seconds, SecondsDraw
+from harness.spec.units import Hertz, Percent, RateDraw, Seconds, SecondsDraw
 
 
 class Partition(Strict):
@@ -106,6 +106,12 @@ class Cap(Strict):
     rate: RateDraw
 
 
+class Throttle(PeerTarget):
+    """Peers on the weakest hardware: so much of one processor, by the time that the system counts."""
+
+    cpu: Percent = Field(gt=0, description="of one processor")
+
+
 class Overload(Strict):
     """Hosts that send a victim more than it can take: UDP packets at a rate each."""
 
@@ -131,7 +137,7 @@ class FaultEntry(When):
 
     VERBS: ClassVar[tuple[str, ...]] = (
         "link_down", "link_up", "flap", "isolate", "partition", "degrade", "cap", "overload", "outage", "crash", "stop",
-        "pause", "resume", "restart", "disk_full", "churn", "arrive", "hook",
+        "pause", "resume", "restart", "disk_full", "throttle", "churn", "arrive", "hook",
     )  # fmt: skip
     link_down: Selector | None = Field(None, description="links by name or class: nothing passes")
     link_up: Selector | None = Field(None, description="links that were down")
@@ -148,6 +154,7 @@ class FaultEntry(When):
     resume: PeerTarget | None = Field(None, description="peers that were paused")
     restart: Revival | None = Field(None, description="peers (or hosts) that are started again")
     disk_full: PeerTarget | None = Field(None, description="peers whose every write to a file fails")
+    throttle: Throttle | None = Field(None, description="peers that get no more than a share of one processor")
     churn: Churn | None = Field(None, description="peers that leave and come back all the time")
     arrive: Arrive | None = Field(None, description="peers that are not there from the start: a flash crowd")
     hook: Hook | None = Field(None, description="a Python function that decides on faults while the run goes on")

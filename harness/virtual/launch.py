@@ -15,6 +15,7 @@ from harness.errors import EmulationError, EnvironmentUnfit
 from harness.plan.model import Plan
 from harness.records import RunDir, read_json, read_lines, write_json
 from harness.run import Report
+from harness.timeless import VIRTUAL, refuse_throttles
 from harness.virtual import boot, kernel
 from harness.virtual.guest import BootResult
 
@@ -27,6 +28,7 @@ def run_virtual(plan: Plan, run_dir: RunDir, report: Report, *, memory: str = "4
     Raises EnvironmentUnfit when there is no kernel (unless `build_kernel`) or it cannot boot, and what the worker
     reports. A guest that had to be ended is no exception: what it had measured is there to be judged.
     """
+    refuse_throttles(plan, VIRTUAL)
     if plan.network.routing == "ospf":
         bird.require()  # the guest has this machine's programs
     if build_kernel:

@@ -339,6 +339,6 @@ def test_links_are_ready_for_what_a_hook_may_ask(run_inside: Run, backend: str) 
 def test_the_weakest_are_held_to_their_share_through_pauses_and_restarts(run_inside: Run, tmp_path: Path) -> None:
     """What a hundredth of a per cent is used up by is one look at a clock: h1 must have been stopped."""
     found = run_inside(throttled, str(tmp_path))
-    assert (found["end"], found["wrong"], found["rows"], found["left"]) == ("finished", [], 7, (0, 0))
+    assert (found["end"], found["wrong"], found["rows"], found["left"]) == ("finished", [], 7, [0, 0])
     assert set(found["told"]) == {"flooding-h1", "flooding-h2"}
     assert found["told"]["flooding-h1"]["stops"] > 0

@@ -238,6 +238,12 @@ def test_what_was_degraded_for_good_may_be_degraded_again(tmp_path):
         ),
         (["{crash: flooding-west1, at: 5 s}", "{crash: flooding-west1, at: 7 s}"], "already down since fault f1"),
         (["{crash: flooding-west1, at: 5 s}", "{disk_full: flooding-west1, at: 7 s}"], "already down since fault f1"),
+        (
+            ["{throttle: {on: west, cpu: 10 %}, from: 5 s, to: 9 s}", "{throttle: {on: west1, cpu: 5 %}, from: 7 s}"],
+            "peer 'flooding-west1' is throttled by fault f1",
+        ),
+        (["{throttle: {on: west1, cpu: 0 %}, at: 5 s}"], "greater than 0"),
+        (["{throttle: {on: west1}, at: 5 s}"], "cpu"),
         (["{pause: flooding-west1, at: 5 s}", "{pause: flooding-west1, at: 7 s}"], "already down since fault f1"),
         (["{arrive: {peers: flooding-west1}, at: 9 s}", "{stop: flooding-west1, at: 5 s}"], "down since fault f2"),
         (["{resume: flooding-west1, at: 5 s}"], "peer 'flooding-west1' is not paused at that time"),
