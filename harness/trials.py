@@ -75,7 +75,8 @@ def _expectation(check: Check) -> str:
         return f"{hit} of {check.probes} {check.what}{over}"
     if isinstance(check, DelayCheck):
         queued = f" to {check.delay_ms + check.queue_ms:g}" if check.queue_ms else ""
-        spread = f", {check.spread_ms:g} ms apart" if check.spread_ms else ""
+        full = f" ({check.delay_ms + check.busy_ms:.0f} behind full queues)" if check.busy_ms > check.queue_ms else ""
+        spread = f"{full}, {check.spread_ms:g} ms apart" if check.spread_ms else full
         return f"{check.delay_ms:g}{queued} ms{spread}{over}"
     if isinstance(check, RerouteCheck):
         return f"another way after {check.earliest_s:g} to {check.latest_s:g} s"
@@ -156,7 +157,10 @@ class Trial:
             return
         found = median(delays)
         at = next(p.arrived.received_ns / 1e9 for p in proof.probes if p.arrived)
-        fine = -check.tolerance_ms <= found - check.delay_ms <= check.tolerance_ms + check.queue_ms
+        late_ms = found - check.delay_ms - check.tolerance_ms
+        shorter = check.below_ms is None or min(delays) < check.below_ms
+        fine = late_ms <= check.queue_ms or (late_ms <= check.busy_ms and shorter)
+        fine = fine and found >= check.delay_ms - check.tolerance_ms
         spread = max(delays) - min(delays)
         apart = f", {spread:.2f} ms apart" if check.spread_ms else ""
         proof.decide(fine and spread >= check.spread_ms, at, f"{found:.2f} ms{apart}")

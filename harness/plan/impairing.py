@@ -10,7 +10,8 @@ from harness.checks import Check, DelayCheck, Direction
 from harness.faults import Shape
 from harness.plan.counts import count_checks
 from harness.plan.effects import Effect
-from harness.plan.trains import rate_check
+from harness.plan.links import FRAME_BYTES
+from harness.plan.trains import SIGMAS, rate_check
 from harness.plan.witnesses import Witnesses
 from topologies.model import Impairment, Link, Topology
 
@@ -163,8 +164,18 @@ def delay_checks(link: str, witnesses: Witnesses, unlike: Unlike, untold: list[s
             spread_ms = _spread_ms(before.jitter_ms, expected.jitter_ms, witnesses.ways(source, target, unlike.now))
             if not spread_ms:
                 untold.append(f"jitter from {source} to {target}: {before.jitter_ms:g} to {expected.jitter_ms:g} ms")
-        checks.append(DelayCheck(source, target, expected.delay_ms, tolerance, queue_ms, spread_ms))
+        full_ms = sum(map(full_queue_ms, witnesses.ways(source, target, unlike.now)))
+        between_ms = before.delay_ms - later_ms / 2 - SIGMAS * before.jitter_ms
+        below_ms = max(expected.delay_ms + tolerance, between_ms) if later_ms > tolerance else None
+        checks.append(
+            DelayCheck(source, target, expected.delay_ms, tolerance, queue_ms, spread_ms, round(full_ms, 3), below_ms)
+        )
     return checks
+
+
+def full_queue_ms(way: Impairment) -> float:
+    """How long what stands in its queue, and a frame that is being sent, take."""
+    return 0.0 if way.rate_mbit is None else ((way.queue_bytes or 0) + FRAME_BYTES) / (125 * way.rate_mbit)
 
 
 def _spread_ms(before_ms: float, after_ms: float, ways: Sequence[Impairment]) -> float:

@@ -177,6 +177,40 @@ def test_a_delay_is_confirmed_from_its_tolerance_to_its_queue(took_ms, confirmed
     assert proof.ok is confirmed
 
 
+@pytest.mark.parametrize(
+    ("took_ms", "confirmed"),
+    [
+        ([60] * 15, False),  # the longer delay is still there
+        ([38] * 15, False),  # it may be: 60 and 10 ms lie 35 ms apart from neither
+        ([50] * 14 + [33], True),  # queues of up to 100 ms only add: 33 ms are none of the longer delay's
+        ([115] * 14 + [33], False),  # later than full queues make it
+        ([10] * 15, True),
+        ([6] * 15, False),
+    ],
+)
+def test_a_delay_that_is_over_is_confirmed_on_a_busy_line(took_ms, confirmed):
+    check = DelayCheck("a", "b", 10.0, 3.0, busy_ms=100.0, below_ms=35.0)
+    trial = Trial(Fault("f", "degrade", "l", 0.0, None, (), apply_checks=(check,)), "apply", 0.0, 0.0, 0.0)
+    (proof,) = trial.proofs
+    arrivals = [ProbeArrival(1, "a", "b", 0, round(took * 1e6)) for took in took_ms]
+    proof.probes += [Probe("fault", "a", "b", 0.0, arrived=arrival) for arrival in arrivals]
+    trial.poll(1.0, None, None, frozenset())
+    assert proof.ok is confirmed
+
+
+def test_what_full_queues_may_add_is_known(tmp_path):
+    fault = faults_of(tmp_path, "{degrade: {link: between, delay: 70 ms}, from: 5 s, to: 9 s}")["f1"]
+    (there, _back), (gone, _again) = ([c for c in some if isinstance(c, DelayCheck)] for some in fault_checks(fault))
+    # two access links of 10 Mbit/s, each with 100 ms and a frame of 1514 bytes, at 1250 bytes a ms
+    assert there.busy_ms == gone.busy_ms == pytest.approx(2 * (100 + 1514 / 1250), abs=0.001)
+    assert (there.delay_ms, there.below_ms) == (80.0, None)
+    assert (gone.delay_ms, gone.below_ms) == (30.0, 55.0)
+
+
+def fault_checks(fault):
+    return fault.apply_checks, fault.undo_checks
+
+
 def test_an_overload_is_a_flood_from_each_sender(tmp_path):
     fault = faults_of(tmp_path, "{overload: {from: east, to: west1, rate: 20 Mbit/s}, from: 5 s, to: 9 s}")["f1"]
     assert fault.apply == (
