@@ -25,9 +25,9 @@ class DelayCheck:
     """Probes from `source` to `target` must take `delay_ms` within `tolerance_ms` (median, one way).
 
     `queue_ms`: what a probe and a full queue before it take longer where the fault changes a rate; that much later is
-    no contradiction. `busy_ms`: what full queues may add where others send as well; as queues only add, a delay that has
-    become shorter must then be seen to be: one probe below `below_ms`. The longest must have taken at least `spread_ms`
-    longer than the shortest.
+    no contradiction. `busy_ms`: what full queues may add where others send as well; as queues only add, a delay that
+    has become shorter must then be seen to be: one probe below `below_ms`. The longest must have taken at least
+    `spread_ms` longer than the shortest.
     """
 
     source: str
