@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.emulation.engine import MininetEngine
 from harness.faults import Block, SetLink, Unblock
+from tests.emulation import test_faults
 from tests.emulation.plans import SWITCH, address, pair, plan_of, star
 from tests.emulation.traffic import Train, crosses, namespaces, running
 from topologies.model import PERFECT, Impairment, Link, Node
@@ -199,9 +200,17 @@ def open_vswitch() -> dict[str, Any]:
         }
 
 
+# ---- confirmations ----
+
+
+def confirmations() -> dict[str, dict[str, bool]]:
+    """What trains and counts find, where a fault does what it should and where it does nothing."""
+    return {"trains": test_faults.trains("netem"), "hook": test_faults.hooked("netem"), "flood": test_faults.counted()}
+
+
 MEASUREMENTS: tuple[Callable[[], Any], ...] = (
     round_trips, one_way_only, jitter, loss, bursts, reordered, duplicated, corrupted, rate, partition, link,
-    open_vswitch,
+    open_vswitch, confirmations,
 )  # fmt: skip
 
 

@@ -130,3 +130,13 @@ def test_open_vswitch_carries_frames(measured: Measured) -> None:
     assert found["crosses"] == [True, True, True]
     assert 15.0 <= found["longest_ms"] <= 15.010  # three links of 5 ms
     assert found["differences"] == []
+
+
+def test_confirmations_find_out_what_does_nothing(measured: Measured) -> None:
+    assert measured["confirmations"] == {
+        "trains": {
+            "idle is capped": False, "idle is free": True, "capped": True, "capped is free": False, "freed": True
+        },
+        "hook": {"capped": True, "right": True, "unplanned": False},
+        "flood": {"sent": True, "ended": True},
+    }  # fmt: skip
