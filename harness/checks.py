@@ -102,7 +102,7 @@ class RateCheck:
 
 @dataclass(frozen=True)
 class CountCheck:
-    """Of so many probes `least` to `most` must be lost, or come twice."""
+    """Of so many probes `least` to `most` must be lost, or come twice; in one of so many rounds."""
 
     source: str
     target: str
@@ -111,6 +111,7 @@ class CountCheck:
     gap_ms: float
     least: int
     most: int
+    rounds: int = 1
     family: Family | None = None  # where hosts have both
     kind: Literal["count"] = "count"
 

@@ -166,6 +166,7 @@ class CountGauge:
     check: CountCheck
     begin_s: float
     due_s: float = 0.0
+    rounds: int = 1
     probes: list[Probe] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -181,7 +182,7 @@ class CountGauge:
             return None
         self.due_s = now + PAUSE_S
         over = now > self.probes[-1].sent_s + COPY_S and all(probe.arrived or probe.given_up for probe in self.probes)
-        return self._judge() if over else None
+        return self._judge(now) if over else None
 
     def cut_short(self) -> Finding | None:
         """Those under way may still arrive."""
@@ -189,9 +190,13 @@ class CountGauge:
             return None
         return Finding(False, f"over when {len(self.probes)} of {self.check.probes} probes were sent")
 
-    def _judge(self) -> Finding:
+    def _judge(self, now: float) -> Finding | None:
         lost = sum(1 for probe in self.probes if not probe.arrived)
         hit = lost if self.check.what == "lost" else sum(1 for probe in self.probes if probe.copies)
+        if hit > self.check.most and self.rounds < self.check.rounds:
+            self.rounds, self.begin_s, self.due_s = self.rounds + 1, now, now
+            self.probes.clear()
+            return None
         return Finding(self.check.least <= hit <= self.check.most, f"{hit} of {len(self.probes)} {self.check.what}")
 
 

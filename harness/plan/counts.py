@@ -18,6 +18,7 @@ from topologies.model import Impairment
 ALARM = 0.0005  # on one side
 MISS = 0.01
 MOST_PROBES = 200
+ROUNDS = 3  # where others' packets may fill a queue, one without too many losses is waited for
 STEP = 10
 FEWEST = 3  # lost probes that are asked for where so many probes may be sent: one or two may be lost in a full queue
 LONGEST_S = 1.0
@@ -108,7 +109,7 @@ def rise(low: Shares, high: Shares, highest: Shares, limit: int, room_s: float, 
 def fall(high: Shares, low: Shares, limit: int, room_s: float) -> Count | None:
     """The same for one that loses `low` now."""
     probes = limit - limit % STEP  # the more, the more may be lost for other reasons
-    most = _below(distribution(probes, high), MISS / 2) - 1
+    most = _below(distribution(probes, high), MISS / (ROUNDS + 1)) - 1
     if most < 0 or sum(distribution(probes, low)[most + 1 :]) > ALARM:
         return None
     return Count(probes, _gap_ms(probes, room_s), 0, most)
@@ -146,7 +147,8 @@ def count_checks(
         if count is None:
             untold.append(f"{what} packets from {source} to {target}: {limit} probes are too few")
         else:
-            checks.append(CountCheck(source, target, what, *count))  # type: ignore[arg-type]
+            rounds = ROUNDS if strays and what == "lost" and not count.least else 1
+            checks.append(CountCheck(source, target, what, *count, rounds=rounds))  # type: ignore[arg-type]
     return checks, untold
 
 

@@ -7,8 +7,11 @@ from idle import Idle, confirmed, rows_of
 from specs import SMALL, plan_of
 
 from harness.checks import CountCheck, DelayCheck
+from harness.engine import ProbeArrival
+from harness.gauges import CountGauge
 from harness.memory import MemoryEngine
 from harness.plan.counts import Count, Shares, count_checks, distribution, fall, rise
+from harness.probing import Probe
 from topologies.model import Impairment
 
 QUIET = (
@@ -120,6 +123,27 @@ def test_a_short_fault_has_fewer_probes_or_none(tmp_path):
     assert probes("loss: 50 %", "from: 3 s, to: 3.7 s") == [(20, 16.0)] * 2  # half of it, less 30 ms on the way
     assert probes("loss: 5 %", "from: 3 s, to: 3.4 s") == []  # no more than one each 2 ms: 0.95^80 = 0.017
     assert probes("loss: 50 %", "at: 13 s") == [(20, 33.5)] * 2  # 3 s are left, of which losses need 2.3
+
+
+class Line:
+    """A prober on a line that loses so many of each round of ten."""
+
+    def __init__(self, lost):
+        self.lost, self.sent = lost, 0
+
+    def send(self, phase, source, target, family, watched):
+        round_, number = divmod(self.sent, 10)
+        self.sent += 1
+        fate = {"given_up": True} if number < self.lost[round_] else {"arrived": ProbeArrival(1, source, target, 0, 1)}
+        return Probe(phase, source, target, 0.0, **fate)
+
+
+@pytest.mark.parametrize(("lost", "rounds", "ok"), [([3, 2, 0], 3, True), ([3, 2, 2], 3, False), ([2, 0], 1, False)])
+def test_where_others_fill_queues_one_good_round_is_enough(lost, rounds, ok):
+    gauge, line, now = CountGauge(CountCheck("a", "b", "lost", 10, 5.0, 0, 1, rounds), 0.0), Line(lost), 0.0
+    while (found := gauge.poll(now, None, line)) is None:
+        now += 0.1
+    assert (found.ok, line.sent) == (ok, 10 * (rounds if len(lost) > 1 else 1))
 
 
 def test_jitter_is_told_by_probes_that_take_unlike_times(tmp_path):
