@@ -103,7 +103,7 @@ def _lines(rows: pd.DataFrame, points: pd.DataFrame, factors: pd.DataFrame, axis
         single = points[points["series"] == name]
         shift = step * (rank - (len(names) - 1) / 2)
         axes.plot(single["x"] + shift, single["value"], ".", color=colour, alpha=0.35, markersize=5)
-        bars = [own["mean"] - own["low"], own["high"] - own["mean"]]
+        bars = np.array([own["mean"] - own["low"], own["high"] - own["mean"]])
         axes.errorbar(own["x"] + shift, own["mean"], yerr=bars, color=colour, linestyle=line, marker=marker,
                       markersize=5, linewidth=1.6, capsize=3, label=name)  # fmt: skip
     unit = f", {axis.unit}" if axis.unit else ""
@@ -129,7 +129,7 @@ def _rows(rows: pd.DataFrame, points: pd.DataFrame) -> Figure:
         for place, variant in zip(places, variants, strict=True):
             single = points[(points["overlay"] == overlay) & (points["variant"] == variant)]["value"]
             axes.plot(single, [place] * len(single), ".", color=colour, alpha=0.25, markersize=4)
-        bars = [own["mean"] - own["low"], own["high"] - own["mean"]]
+        bars = np.array([own["mean"] - own["low"], own["high"] - own["mean"]])
         axes.errorbar(
             own["mean"], places, xerr=bars, color=colour, marker=marker, linestyle="none", capsize=3, label=overlay
         )

@@ -88,12 +88,12 @@ workers_are_there() { # as many as were asked for, by their names
   [ "$(wc -l <"$state/workers.txt")" = "$NODES" ]
 }
 
-sweep() { # two cells for each worker; the memory engine, for the machines' processors are emulated
-  in_machine "harness sweep experiments/smoke.yaml --repeat $((2 * NODES)) --engine memory --progress plain --scheduler $scheduler"
+sweep() { # a cell for each worker; the memory engine, for the machines' processors are emulated
+  in_machine "harness sweep experiments/smoke.yaml --repeat $NODES --engine memory --progress plain --scheduler $scheduler"
 }
 
 check_sweep() {
-  "$python" "$project/tests/vagrant/check_sweep.py" "$results/smoke/sweep" $((2 * NODES))
+  "$python" "$project/tests/vagrant/check_sweep.py" "$results/smoke/sweep" "$NODES"
 }
 
 ip link set lo up
