@@ -99,6 +99,8 @@ def _answer(read: int, hook: Hook) -> dict[str, Any]:
         if not part:
             break
         data += part
+    if not data and time.monotonic() >= end:  # its own alarm came before we looked
+        raise HookFailed(f"{hook.called} did not return within {hook.timeout_s:g} s")
     if not data:
         raise HookFailed(f"{hook.called} ended its process")
     found: dict[str, Any] = json.loads(data)
