@@ -44,7 +44,7 @@ class Result(NamedTuple):
     healed_ms: float
     first_again_ms: float  # of the pair that had to wait longest
     silent: int  # pairs that crossed before and never again
-    crossed: int  # frames that crossed while the partition was confirmed
+    crossed: int  # frames that crossed between its confirmation and the moment of the heal
 
 
 def spec(hosts: int, gap_ms: float) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def measure(run_dir: RunDir) -> Result:
     pairs = [steady["source"], steady["target"]]
     last = steady["entered_s"][steady["entered_s"] < (FROM_S + TO_S) / 2].groupby(pairs).max()
     after = steady["entered_s"][steady["entered_s"] >= TO_S - DELAY_S].groupby(pairs).min()
-    crossed = ((entered > apply["confirmed_s"]) & (entered < undo["applied_s"] - DELAY_S)).sum()
+    crossed = ((entered > apply["confirmed_s"]) & (entered < TO_S - DELAY_S)).sum()
     return Result(
         len(last), (apply["applied_s"] - FROM_S) * 1e3, (late - FROM_S) * 1e3,
         (apply["confirmed_s"] - FROM_S) * 1e3, (undo["applied_s"] - TO_S) * 1e3, (after.max() - TO_S) * 1e3,
