@@ -171,7 +171,10 @@ class Capture:
         while b"\n" not in self._buffer:
             if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 return None
-            data = self._control.recv(65536)
+            try:
+                data = self._control.recv(65536)
+            except ConnectionResetError:  # it ended before it had read what it was told last (unix(7))
+                return None
             if not data:
                 return None
             self._buffer += data

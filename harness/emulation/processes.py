@@ -218,7 +218,10 @@ class Processes:
             self._flush(process)
 
     def _hear_parent(self) -> None:
-        data = self.control.recv(1 << 16)
+        try:
+            data = self.control.recv(1 << 16)
+        except ConnectionResetError:  # it ended before it had read its last order (unix(7))
+            data = b""
         if not data:
             raise EmulationError(f"the process that starts peers has ended; see {self.run_dir.logs}")
         message = json.loads(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from itertools import groupby
 from statistics import mean, pstdev
@@ -11,9 +12,11 @@ import pytest
 from harness.emulation.netlink import attribute, attributes, nested, u32
 from harness.emulation.shaping import jitter, qdisc
 from harness.emulation.shaping.fate import LOST, Fate
+from harness.emulation.shaping.nfqueue import NfqueueShaper
 from harness.emulation.shaping.packet_queue import Counters, counters
 from harness.emulation.shaping.qdisc import Bucket, Netem, gilbert, packet_limit, read_netem, read_tbf, same_bucket
 from harness.emulation.shaping.scheduler import Lateness
+from harness.errors import EmulationError
 from topologies.model import PERFECT, Impairment
 
 MS = 1_000_000
@@ -206,3 +209,20 @@ def test_the_kernels_queue_counters() -> None:
     text = "    0   4242     3 1     0     5     7      123  1\n    1   4243     1 1     0     0     2       99  1\n"
     assert counters(text) == Counters(waiting=4, queue_dropped=5, user_dropped=9)
     assert counters("") == Counters(0, 0, 0)
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_a_shaping_process_that_ends_without_an_answer_is_told(read):
+    """Whether it had read the question (then the socket is at its end) or not (then it is reset, unix(7))."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    shaper = object.__new__(NfqueueShaper)
+    shaper._control = ours
+    ours.send(b"{}")
+    if read:
+        theirs.recv(10)
+    theirs.close()
+    with (
+        ours,
+        pytest.raises(EmulationError, match=r"^the shaping process (has ended: Connection reset|failed: it has)"),
+    ):
+        shaper._answer()

@@ -126,6 +126,8 @@ class NfqueueShaper:
             data = self._control.recv(1 << 20)
         except TimeoutError as error:
             raise EmulationError(f"the shaping process gave no answer in {ANSWER_TIMEOUT_S:g} s") from error
+        except OSError as error:  # it ended before it had read the question: ECONNRESET, unix(7)
+            raise EmulationError(f"the shaping process has ended: {error.strerror}") from error
         answer: dict[str, Any] = json.loads(data) if data else {"error": "it has ended"}
         if "error" in answer:
             raise EmulationError(f"the shaping process failed: {answer['error']}")
