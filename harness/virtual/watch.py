@@ -17,7 +17,8 @@ from types import TracebackType
 from harness.errors import EnvironmentUnfit
 
 SYMBOLS = ("time_travel_time", "cpu_tasks", "init_task")
-INIT_NAME = b"swapper\0"  # the name of the idle task, statically in init_task: it tells where a task's name is
+IDLE_NAME = "swapper"
+INIT_NAME = IDLE_NAME.encode() + b"\0"  # statically in init_task: it tells where a task's name is
 TASK_BYTES = 16384  # more than a task_struct needs; what follows it is kernel data and as readable
 NAME_BYTES = 16  # TASK_COMM_LEN
 PATIENCE_S = 10.0
@@ -144,9 +145,9 @@ class StallDetector:
     STILL = 0.001  # virtual seconds per wall second that count as no progress, whoever runs
     CRAWL = 0.05  # a loop around the clock reaches about 0.03; below this one process must be to blame
     ALONE = 0.98  # its share of the samples
-    MANY = (
-        5  # times the limit, when no process has half of the samples: a thousand peers that start do so in one moment
-    )
+    # Times the limit, when no process has half of the samples: a thousand peers that start do so in one moment, and a
+    # kernel that boots beside a busy neighbour has not come to any process yet.
+    MANY = 5
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -175,7 +176,9 @@ class StallDetector:
         return None
 
     def _busiest(self) -> tuple[str | None, float]:
-        if not self._seen:
+        """Name and share of the process seen most; the kernel's own idle task is none."""
+        seen = {task: count for task, count in self._seen.items() if task[1] != IDLE_NAME}
+        if not seen:
             return None, 0.0
-        (_, name), count = self._seen.most_common(1)[0]
+        (_, name), count = max(seen.items(), key=lambda item: item[1])
         return name, count / self._seen.total()

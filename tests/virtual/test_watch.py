@@ -33,6 +33,19 @@ def test_a_mix_of_processes_has_five_times_as_long():
     assert (stall.wall_s, stall.process) == (50, None)
 
 
+def test_a_kernel_that_boots_slowly_has_five_times_as_long():
+    """Its own idle task is no process that could be to blame."""
+    boot = [(t, 0.0, (0, "swapper")) for t in range(51)]
+    assert feed(boot[:50]) is None
+    stall = feed(boot)
+    assert stall is not None
+    assert (stall.wall_s, stall.process) == (50, None)
+    # 11 s of booting, then 11 s of a process that computes: at second 22 it has half of the 23 samples
+    stall = feed(boot[:11] + [(t, 0.0, SPINNER) for t in range(11, 30)])
+    assert stall is not None
+    assert (stall.wall_s, stall.process) == (21, "peer")
+
+
 def test_a_slow_run_with_many_processes_goes_on():
     """0.02 virtual seconds a second, shared by two: slow, but nobody is to blame."""
     assert feed([(t, 0.02 * t, SPINNER if t % 2 else OTHER) for t in range(100)]) is None
