@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 HOST, ROUTER, SWITCH = "host", "router", "switch"
 KINDS = (HOST, ROUTER, SWITCH)
+Metric = Literal["delay", "hops"]
 
 
 class TopologyError(ValueError):
@@ -68,10 +70,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Topology:
-    """Nodes and links, in a fixed order; two topologies built from the same parameters and seed are equal."""
+    """Nodes and links, in a fixed order; two topologies built from the same parameters and seed are equal.
+
+    By `metric` ways are compared: the shorter has less delay, or fewer links.
+    """
 
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
+    metric: Metric = "delay"
     _index: dict[str, Node] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

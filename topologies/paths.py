@@ -1,7 +1,8 @@
 """Shortest paths over a topology: for every host and router the next one towards every other.
 
-The length of a link is the delay of the direction plus PER_HOP_NS, so that links without delay count as hops; where
-two ways are equally long, the neighbour whose name comes first is taken. What one node sends to another with which it
+The length of a link is the delay of the direction plus PER_HOP_NS, so that links without delay count as hops (or
+PER_HOP_NS alone where the topology's metric is "hops"); where two ways are equally long, the neighbour whose name comes
+first is taken, and `hops` tells of all of them. What one node sends to another with which it
 shares a link (or a switched segment) always goes over that, even where a detour is shorter, as connected routes have it
 in every IP stack; so a link is measured by asking the neighbour.
 
@@ -16,14 +17,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from topologies.model import HOST, ROUTER, SWITCH, Link, Topology, TopologyError
+from topologies.model import HOST, ROUTER, SWITCH, Link, Metric, Topology, TopologyError
 from topologies.switching import Step, switched
 
 PER_HOP_NS = 1_000
 """A microsecond for each link: more than nothing, less than any delay that can be set."""
 
-_Onward = dict[str, Link]
-"""Towards one destination: for each node that reaches it, the link by which to leave."""
+
+class _Onward(NamedTuple):
+    """Towards one destination, for each node that reaches it: the link by which to leave, and how far it is."""
+
+    link: dict[str, Link]
+    far_ns: dict[str, int]
 
 
 class _End(NamedTuple):
@@ -60,7 +65,7 @@ class Routes:
         self._ends: dict[str, list[_End]] = {node.name: [] for node in topology.nodes}
         live = [link for link in topology.links if link.name not in down]
         for link in live:
-            ab_ns, ba_ns = length_ns([(link, True)]), length_ns([(link, False)])
+            ab_ns, ba_ns = self.length_ns([(link, True)]), self.length_ns([(link, False)])
             self._ends[link.a].append(_End(link.b, link, ab_ns, ba_ns))
             self._ends[link.b].append(_End(link.a, link, ba_ns, ab_ns))
         self._stub = {name: ends[0].other for name, ends in self._ends.items() if self._is_stub(name)}
@@ -80,6 +85,23 @@ class Routes:
         if source == target:
             return None
         return self._direct[source].get(target) or self._across_switches(source, target) or self._onward(source, target)
+
+    def hops(self, source: str, target: str) -> tuple[Hop, ...]:
+        """All next hops that are equally good, the one of `hop` first; one to a neighbour, none without a way."""
+        first = self.hop(source, target)
+        if first is None:
+            return ()
+        if source in self._stub or target in self.neighbours(source):
+            return (first,)
+        goal = self._stub.get(target, target)
+        onward = self._next_links(goal)
+        found = {
+            hop
+            for end in self._ends[source]
+            if end.other in onward.far_ns and onward.far_ns[end.other] + end.out_ns == onward.far_ns[source]
+            if (hop := self._follow(source, end.link, goal)) is not None
+        }
+        return (first, *sorted(found - {first}, key=lambda hop: (hop.neighbour, hop.link.name)))
 
     def neighbours(self, source: str) -> set[str]:
         """Those with whom it shares a link or a switched segment, so that no router is needed between them."""
@@ -138,22 +160,26 @@ class Routes:
         ways = [way for segment in shared if target in segment.ports for way in segment.crossings(source, target)]
         if not ways:
             return None
-        return Hop(target, min(ways, key=lambda way: (length_ns(way), [link.name for link, _ in way])))
+        return Hop(target, min(ways, key=lambda way: (self.length_ns(way), [link.name for link, _ in way])))
 
     def _onward(self, source: str, target: str) -> Hop | None:
         """The first host or router on the way to one that is no neighbour."""
         goal = self._stub.get(target, target)
-        following = self._next_links(goal)
-        steps: list[Step] = []
-        at = source
-        while not steps or self._kind[at] == SWITCH:
-            link = self._ends[at][0].link if at in self._stub else following.get(at)
+        link = self._ends[source][0].link if source in self._stub else self._next_links(goal).link.get(source)
+        return None if link is None else self._follow(source, link, goal)
+
+    def _follow(self, source: str, first: Link, goal: str) -> Hop | None:
+        """Over that link, and whatever switches lie behind it."""
+        following = self._next_links(goal).link
+        steps: list[Step] = [(first, first.a == source)]
+        at = _far_end(first, source)
+        while self._kind[at] == SWITCH:
+            link = following.get(at)
             if link is None:
                 return None
             steps.append((link, link.a == at))
             at = _far_end(link, at)
-        reaches = at == goal or at in following
-        return Hop(at, tuple(steps)) if reaches else None
+        return Hop(at, tuple(steps)) if at == goal or at in following else None
 
     def _next_links(self, goal: str) -> _Onward:
         if goal not in self._towards:
@@ -163,7 +189,7 @@ class Routes:
     def _search(self, goal: str) -> _Onward:
         """Dijkstra from the goal against the direction of travel, over all nodes but stubs."""
         distance = {goal: 0}
-        following: _Onward = {}
+        following: dict[str, Link] = {}
         heap = [(0, goal)]
         done: set[str] = set()
         while heap:
@@ -182,7 +208,11 @@ class Routes:
                     heapq.heappush(heap, (through, other))
                 elif through == known and (at, link.name) < (_far_end(following[other], other), following[other].name):
                     following[other] = link
-        return following
+        return _Onward(following, distance)
+
+    def length_ns(self, steps: Collection[Step]) -> int:
+        """The length by which ways are compared: whole nanoseconds, for sums of floats depend on their order."""
+        return length_ns(steps, self._topology.metric)
 
 
 def routes(topology: Topology, down: Collection[str] = ()) -> Routes:
@@ -214,8 +244,9 @@ def path_around(planned: Routes, now: Routes, source: str, target: str) -> list[
     return steps
 
 
-def length_ns(steps: Collection[Step]) -> int:
-    """The length by which ways are compared: whole nanoseconds, for sums of floats depend on their order."""
+def length_ns(steps: Collection[Step], metric: Metric = "delay") -> int:
+    if metric == "hops":
+        return PER_HOP_NS * len(steps)
     return sum(round((link.ab if forward else link.ba).delay_ms * 1e6) + PER_HOP_NS for link, forward in steps)
 
 

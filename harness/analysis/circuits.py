@@ -36,7 +36,7 @@ def outcomes(view: View, kind: str) -> list[tuple[float, Outcome]]:
     ]
     outages = [(moment, down) for moment, down, _ in link_states(data.plan.faults)]
     switch = dialled if kind == "dialled" else leased
-    found = switch(data.underlay.topology, calls, outages, circuits.per_line)
+    found = switch(data.plan.topology, calls, outages, circuits.per_line)
     return list(zip((call.begin_s for call in calls), found, strict=True))
 
 

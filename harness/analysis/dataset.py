@@ -21,6 +21,7 @@ from harness.analysis import (
     probes,
     reachability,
     source,
+    splits,
     traffic,
     windows,
 )
@@ -59,6 +60,7 @@ class Tables:
     wire_messages: pd.DataFrame
     flights: pd.DataFrame
     flight_paths: pd.DataFrame
+    splits: pd.DataFrame
     traffic: pd.DataFrame
 
 
@@ -86,7 +88,7 @@ class Dataset:
         self.blocks, self.heads = tables.blocks, tables.heads
         self.confirmations, self.address_tables = tables.confirmations, tables.address_tables
         self.probes, self.paths, self.pressure = tables.probes, tables.paths, tables.pressure
-        self.reachability = tables.reachability
+        self.reachability, self.splits = tables.reachability, tables.splits
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
         self.book, self.underlay = Book(plan), Underlay(plan)
@@ -154,6 +156,7 @@ def from_source(run: source.Source) -> Dataset:
         fault_checks=windows.checks(run),
         probes=probe_table,
         paths=probes.paths(run, underlay, probe_table),
+        splits=splits.splits(run, probe_table),
         reachability=reachability.reachability(run),
         pressure=_pressure(run),
         packets=frames.packets,

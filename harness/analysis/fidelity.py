@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analysis import flights
+from harness.analysis import flights, splits
 from harness.analysis.dataset import Dataset
 from harness.analysis.rows import rows
 from harness.analysis.statistics import binomial_range
@@ -156,6 +156,23 @@ def faults(data: Dataset) -> Iterator[Check]:
         yield Check("faults", VALID, f"{text}, applied at most {late_ms:.0f} ms late")
 
 
+def multipath(data: Dataset) -> Iterator[Check]:
+    """Where each packet takes any of several equally short ways, all must be taken, as often as planned."""
+    if data.plan.network.multipath == "none" or data.manifest.get("t0_ns") is None:
+        return
+    table = data.splits
+    wrong = list(splits.wrong(table))
+    for text in wrong[:WRONG_SHOWN]:
+        yield Check("multipath", INVALID, text)
+    if not wrong and table.empty:
+        text = "multipath: of no two hosts have ways that probes can tell apart by their delay: nothing was measured"
+        yield Check("multipath", SUSPECT, text)
+    elif not wrong:
+        pairs = table.groupby(["source", "target", "family"]).ngroups
+        text = f"{int(table['probes'].sum())} probes of {pairs} pairs took {len(table)} ways as often as planned"
+        yield Check("multipath", VALID, f"multipath: {text}")
+
+
 def reachability(data: Dataset) -> Iterator[Check]:
     """Every gateway must map, filter and let in as planned, as packets met it before the peers started."""
     if not data.plan.gateways or data.manifest.get("t0_ns") is None:
@@ -266,5 +283,6 @@ def ending(data: Dataset) -> Iterator[Check]:
 
 
 CHECKS: tuple[Callable[[Dataset], Iterable[Check]], ...] = (
-    ending, something, reachability, faults, delay, loss, traffic, capture, unplanned_drops, timing, pressure,
+    ending, something, reachability, multipath, faults, delay, loss, traffic, capture, unplanned_drops, timing,
+    pressure,
 )  # fmt: skip

@@ -24,7 +24,7 @@ COLUMNS = [
 
 
 def flight_paths(source: Source, book: Book, underlay: Underlay, flights: pd.DataFrame) -> pd.DataFrame:
-    """One row for each ordered pair of hosts with at least 20 packets on a path that no fault disturbed.
+    """One row for each ordered pair of hosts with at least 20 packets on one path that no fault disturbed.
 
     Columns: source, target, packets, lost, planned_delay_ms, planned_jitter_ms, sending_ms (what the rates on the path
     add for a packet of mean size), median_ms, p99_ms, error_ms (median - planned - sending), planned_loss_pct,
@@ -34,6 +34,8 @@ def flight_paths(source: Source, book: Book, underlay: Underlay, flights: pd.Dat
     found = []
     for pair, group in timeline.groupby(["source", "target"], observed=True):
         start, end = (str(host) for host in cast("tuple[str, str]", pair))
+        if len(underlay.courses(start, end)) > 1:
+            continue  # of several ways none is the one to hold a delay against
         fair = _fair(group, disturbed(source, book, underlay, start, end))
         if len(fair) >= LEAST:
             found.append(_path(start, end, fair, underlay))

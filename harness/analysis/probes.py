@@ -73,6 +73,8 @@ def paths(source: Source, underlay: Underlay, table: pd.DataFrame) -> pd.DataFra
             group = groups.get((pair.source, pair.target, pair.family or ""))
             if group is not None:
                 rows.append({"phase": phase, **_path(pair, group["delay_ms"], underlay)})
+                if pair.ways:  # one figure says nothing of several ways: table `splits` does
+                    rows[-1] |= {"median_ms": math.nan, "error_ms": math.nan}
     columns = [
         "phase", "source", "target", "family", "classes", "planned_delay_ms", "planned_jitter_ms", "sending_ms",
         "median_ms", "p90_ms", "error_ms", "chance_ms", "sent", "lost", "planned_loss_pct", "burst",

@@ -21,7 +21,7 @@ def reordered_share(view: View) -> float:
     own = own[(own["sent_s"] >= view.from_s) & (own["sent_s"] < view.to_s) & own["delay_ms"].notna()]
     if own.empty:
         return math.nan
-    own = own.sort_values("sent_s", kind="stable", ascending=False)
+    own = own.sort_values("sent_s", kind="stable")[::-1]  # in virtual time many are sent at one moment, in order
     arrived_s = own["sent_s"] + own["delay_ms"] / 1e3
     first_s = arrived_s.groupby([own["source"], own["target"]], observed=True).cummin()  # of it and all sent later
     return float((arrived_s > first_s).mean())

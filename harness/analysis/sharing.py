@@ -21,7 +21,12 @@ def overlay_links_on(view: View) -> Counter[str]:
     found: Counter[str] = Counter(dict.fromkeys(sorted(inner), 0))
     for one, other in view.graph.edges():
         ends = peer[one].host, peer[other].host
-        both = {crossing.link for pair in (ends, ends[::-1]) for crossing in underlay.path(*pair, down)}
+        both = {
+            crossing.link
+            for pair in (ends, ends[::-1])
+            for _share, way in underlay.courses(*pair, down)
+            for crossing in way
+        }
         found.update(both & inner)
     return found
 

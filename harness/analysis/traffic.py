@@ -19,7 +19,8 @@ def traffic(packets: pd.DataFrame, messages: pd.DataFrame, book: Book, underlay:
     overlay ("" for what belongs to none: probes, ICMP), bytes, packets, source (capture: whole frames; trace: protocol
     messages without headers).
     Links are not tapped themselves: what arrived at its host has crossed every link of its path (by the routes of that
-    moment), so that a link's bytes are those that it carried to their goal.
+    moment), so that a link's bytes are those that it carried to their goal. Of packets that take several ways each way
+    has its planned share.
     """
     flows = _captured(packets, book) if len(packets) else _traced(messages)
     if flows.empty:
@@ -60,10 +61,15 @@ def _by_link(arrived: pd.DataFrame, underlay: Underlay) -> pd.DataFrame:
     by = ["t_s", "remote", "host", "routes", "overlay"]
     pairs = arrived.groupby(by)[["bytes", "packets"]].sum().reset_index()
     crossings = [
-        (source, target, routes, crossing.link, crossing.direction)
+        (source, target, routes, crossing.link, crossing.direction, share)
         for source, target, routes in pairs[["remote", "host", "routes"]].drop_duplicates().itertuples(index=False)
-        for crossing in underlay.path(source, target, underlay.changes[routes][1])
+        for share, way in underlay.courses(source, target, underlay.changes[routes][1])
+        for crossing in way
     ]
-    legs = pd.DataFrame(crossings, columns=["remote", "host", "routes", "name", "direction"])
+    legs = pd.DataFrame(crossings, columns=["remote", "host", "routes", "name", "direction", "share"])
     crossed = pairs.merge(legs, on=["remote", "host", "routes"]).assign(kind="link")
+    if (legs["share"] < 1).any():  # elsewhere whole packets stay whole numbers
+        crossed = crossed.assign(
+            bytes=crossed["bytes"] * crossed["share"], packets=crossed["packets"] * crossed["share"]
+        )
     return crossed.groupby(KEYS)[["bytes", "packets"]].sum()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
 from harness.faults import Action, SetRoutes
 from harness.plan.model import Plan
-from topologies.model import Impairment, Link, Node, Topology, TopologyError
+from topologies.model import Impairment, TopologyError
+from topologies.multipath import courses
 from topologies.paths import Routes, path_around
+from topologies.switching import Step
 
 
 class Crossing(NamedTuple):
@@ -27,6 +30,7 @@ class Underlay:
         self._plan = plan
         self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._paths: dict[tuple[str, str, tuple[str, ...]], tuple[Crossing, ...]] = {}
+        self._courses: dict[tuple[str, str], tuple[tuple[float, tuple[Crossing, ...]], ...]] = {}
 
     @cached_property
     def changes(self) -> tuple[tuple[float, tuple[str, ...]], ...]:
@@ -46,14 +50,8 @@ class Underlay:
         return next(down for since, down in reversed(self.changes) if since <= moment)
 
     @cached_property
-    def topology(self) -> Topology:
-        nodes = tuple(Node(node.name, node.kind, node.labels, node.position) for node in self._plan.nodes)
-        links = tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in self._plan.links)
-        return Topology(nodes, links)
-
-    @cached_property
     def _routes(self) -> Routes:
-        return Routes(self.topology)
+        return Routes(self._plan.topology)
 
     def path(self, source: str, target: str, down: tuple[str, ...] = ()) -> tuple[Crossing, ...]:
         """The links from one node to another; empty for a node to itself and where there is no way.
@@ -65,6 +63,18 @@ class Underlay:
             self._paths[key] = self._search(*key)
         return self._paths[key]
 
+    def courses(
+        self, source: str, target: str, down: tuple[str, ...] = ()
+    ) -> tuple[tuple[float, tuple[Crossing, ...]], ...]:
+        """All ways that packets take, each with its share (0 to 1) of them: one, where the plan has no multipath."""
+        path = self.path(source, target, down)
+        if self._plan.network.multipath == "none" or not path:
+            return ((1.0, path),)
+        if (source, target) not in self._courses:
+            every = courses(self._routes, source, target)
+            self._courses[source, target] = tuple((course.share, _crossings(course.steps)) for course in every)
+        return self._courses[source, target]
+
     def _search(self, source: str, target: str, down: tuple[str, ...]) -> tuple[Crossing, ...]:
         if source == target:
             return ()
@@ -72,12 +82,10 @@ class Underlay:
             steps = path_around(self._routes, self._avoiding(down), source, target) or []
         except TopologyError:
             return ()
-        return tuple(
-            Crossing(link.name, "ab" if forward else "ba", link.ab if forward else link.ba) for link, forward in steps
-        )
+        return _crossings(steps)
 
     def _avoiding(self, down: tuple[str, ...]) -> Routes:
-        return self._around.setdefault(down, Routes(self.topology, down)) if down else self._routes
+        return self._around.setdefault(down, Routes(self._plan.topology, down)) if down else self._routes
 
     def moves(self, action: Action, source: str, target: str) -> bool:
         """Whether packets between two nodes take other links after this change of routes."""
@@ -87,8 +95,9 @@ class Underlay:
         return ways[0] != ways[1]
 
     def delay_ms(self, source: str, target: str) -> float:
-        """The planned one-way delay."""
-        return sum(crossing.impairment.delay_ms for crossing in self.path(source, target))
+        """The planned one-way delay, of several ways the mean."""
+        ways = self.courses(source, target)
+        return sum(share * sum(crossing.impairment.delay_ms for crossing in way) for share, way in ways)
 
     def sending_ms(self, source: str, target: str, frame_bytes: float) -> float:
         """How long the rates on the path alone hold one frame up."""
@@ -105,3 +114,9 @@ class Underlay:
     def burst(self, source: str, target: str) -> float:
         """The longest planned mean run of losses on the path."""
         return max((crossing.impairment.loss_burst for crossing in self.path(source, target)), default=1.0)
+
+
+def _crossings(steps: Iterable[Step]) -> tuple[Crossing, ...]:
+    return tuple(
+        Crossing(link.name, "ab" if forward else "ba", link.ab if forward else link.ba) for link, forward in steps
+    )

@@ -160,10 +160,10 @@ def configuration(plan: Plan, router: NodePlan, ospf: OspfPlan) -> str:
         link = plan.link[interface.link]
         other = plan.node[link.b if interface.end == "a" else link.a]
         if other.kind == "host":
-            area.append(f"stubnet {other.address}/32 {{ cost {cost(link, interface.end)}; }};")
+            area.append(f"stubnet {other.address}/32 {{ cost {cost(plan, link, interface.end)}; }};")
         else:
             kind = "ptp" if other.kind == "router" else "broadcast"
-            area.append(_interface(interface.name, kind, cost(link, interface.end), ospf))
+            area.append(_interface(interface.name, kind, cost(plan, link, interface.end), ospf))
     bfd = f"""
 protocol bfd {{
   interface "*" {{ interval {ospf.bfd_interval_ms:g} ms; multiplier {BFD_MULTIPLIER}; }};
@@ -200,7 +200,9 @@ def _interface(name: str, kind: str, price: int, ospf: OspfPlan) -> str:
     return f'interface "{name}" {{ type {kind}; cost {price}; {times} {watch} }};'
 
 
-def cost(link: LinkPlan, end: str) -> int:
-    """By the delay away from that end, so that cheapest ways are shortest ways."""
+def cost(plan: Plan, link: LinkPlan, end: str) -> int:
+    """By the delay away from that end, or 1 where hops are counted, so that cheapest ways are shortest ways."""
+    if plan.network.metric == "hops":
+        return 1
     way = link.ab if end == "a" else link.ba
     return min(MOST_COST, max(1, round(way.delay_ms * 1e3 / COST_US)))

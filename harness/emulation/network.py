@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from harness.emulation import nodes, rtnl
+from harness.emulation import nodes, rtnl, spreading
 from harness.emulation.namespaces import Namespaces
 from harness.emulation.offload import Offloads
 from harness.emulation.shaping import Shaper
@@ -103,6 +103,7 @@ class Network:
         for node in self.routed:
             self.namespaces[node.name].channel.carry_out(nodes.requests(node, self.plan.network))
             nodes.disable_offloads(node, self.namespaces)
+            spreading.mark(node, self.namespaces)
         self.switches.configure()
 
     # ---- reading back ----

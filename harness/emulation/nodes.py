@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.emulation import rtnl
+from harness.emulation import rtnl, spreading
 from harness.emulation.namespaces import (
     BY_FLOW,
     FORWARD,
@@ -69,7 +69,7 @@ def requests(node: NodePlan, network: NetworkPlan) -> list[Request]:
         for i in node.interfaces
         for cidr in i.addresses
     ]
-    return [*ups, *given, *paths(node, network)]
+    return [*ups, *given, *paths(node, network), *spreading.rules(node)]
 
 
 def paths(node: NodePlan, network: NetworkPlan, interface: str | None = None) -> list[Request]:
@@ -85,8 +85,9 @@ def paths(node: NodePlan, network: NetworkPlan, interface: str | None = None) ->
                 r.via,
                 sources.get(family_of(r.destination)),
                 network.congestion_control,
+                table,
             )
-            for r in node.routes
+            for table, r in (*((rtnl.MAIN, route) for route in node.routes), *spreading.tables(node))
             if interface in (None, r.interface)
         ),
         *(
@@ -169,6 +170,7 @@ def paths_differ(node: NodePlan, network: NetworkPlan, namespaces: Namespaces) -
     wrong += [f"route {_told(route, names)} is missing" for route in routes - have]
     wrong += [f"route {_told(route, names)} is not planned" for route in have - routes]
     missing = neighbours - rtnl.neighbours(channel)
+    wrong += spreading.differences(node, namespaces, names)
     return wrong + [f"neighbour {address} on {names[index]} is missing" for index, address, _mac in missing]
 
 

@@ -27,6 +27,7 @@ RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
+RTM_NEWRULE, RTM_GETRULE = 32, 34
 NEW = NLM_F_CREATE | NLM_F_EXCL
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 OPER_UP = 6
@@ -40,7 +41,9 @@ _IFLA_BR_NF_CALL_IPTABLES, _IFLA_BR_NF_CALL_IP6TABLES = 36, 37
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_F_NODAD = 1, 2, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_METRICS, _RTAX_CC_ALGO = 1, 4, 5, 7, 8, 16
 _NDA_DST, _NDA_LLADDR = 1, 2
-_RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 1, 4
+_FRA_PRIORITY, _FRA_FWMARK, _FR_ACT_TO_TBL = 6, 10, 1
+MAIN = 254  # the routing table of all packets
+_RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 4, 1, 4
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _NOWHERE = {int(socket.AF_INET): bytes(4), int(socket.AF_INET6): bytes(16)}
 _NUD_PERMANENT = 0x80
@@ -150,15 +153,17 @@ def address(index: int, cidr: str, peer: str | None = None) -> Request:
     return Request(RTM_NEWADDR, NEW, body, f"give address {cidr}")
 
 
-def route(destination: str, index: int, via: str | None, source: str | None, congestion_control: str) -> Request:
-    """A unicast route of the main table; `via` is taken as on-link; TCP to there uses that congestion control."""
+def route(
+    destination: str, index: int, via: str | None, source: str | None, congestion_control: str, table: int = MAIN
+) -> Request:
+    """A unicast route; `via` is taken as on-link; TCP to there uses that congestion control."""
     network, _, prefix = destination.partition("/")
     kind = family(network)
     scope = _SCOPE_UNIVERSE if via or kind == socket.AF_INET6 else _SCOPE_LINK
     flags = _RTNH_F_ONLINK if via else 0
     parts = [
         _RTMSG.pack(
-            kind, int(prefix), 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags
+            kind, int(prefix), 0, 0, table, _RTPROT_STATIC, scope, _RTN_UNICAST, flags
         ),
         attribute(_RTA_DST, socket.inet_pton(kind, network)) if int(prefix) else b"",
         u32(_RTA_OIF, index),
@@ -175,6 +180,13 @@ def neighbour(index: int, host: str, mac: str) -> Request:
     body = _NDMSG.pack(kind, index, _NUD_PERMANENT, 0, 0)
     body += attribute(_NDA_DST, socket.inet_pton(kind, host)) + attribute(_NDA_LLADDR, mac_bytes(mac))
     return Request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"add the neighbour {host}")
+
+
+def rule(kind: socket.AddressFamily, mark: int, table: int, priority: int) -> Request:
+    """Packets with that mark go by that table, and by the next rule where it has no route (struct fib_rule_hdr)."""
+    body = _RTMSG.pack(kind, 0, 0, 0, table, 0, 0, _FR_ACT_TO_TBL, 0)
+    body += u32(_FRA_PRIORITY, priority) + u32(_FRA_FWMARK, mark)
+    return Request(RTM_NEWRULE, NEW, body, f"send packets with mark {mark} by table {table}")
 
 
 # ---- what is there ----
@@ -217,13 +229,13 @@ def addresses(channel: Channel) -> set[tuple[int, str]]:
     return found
 
 
-def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
-    """Unicast routes of the main table that the kernel did not make: (destination, index, via, congestion control)."""
+def routes(channel: Channel, of: int = MAIN) -> set[tuple[str, int, str | None, str]]:
+    """Unicast routes of a table that the kernel did not make: (destination, index, via, congestion control)."""
     found = set()
-    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, of, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
         kind_of, prefix, _, _, table, protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
-        if table != _RT_TABLE_MAIN or protocol != _RTPROT_STATIC or kind != _RTN_UNICAST:
+        if table != of or protocol != _RTPROT_STATIC or kind != _RTN_UNICAST:
             continue
         has = attributes(answer, 12)
         via = _text(has[_RTA_GATEWAY]) if _RTA_GATEWAY in has else None
@@ -234,13 +246,25 @@ def routes(channel: Channel) -> set[tuple[str, int, str | None, str]]:
     return found
 
 
+def rules(channel: Channel, kind: socket.AddressFamily) -> set[tuple[int, int]]:
+    """Which table packets of a mark go by: (mark, table)."""
+    found = set()
+    body = _RTMSG.pack(kind, 0, 0, 0, 0, 0, 0, 0, 0)
+    for answer in channel.ask(Request(RTM_GETRULE, NLM_F_DUMP, body, "list rules")):
+        table = answer[4]
+        mark = attributes(answer, 12).get(_FRA_FWMARK)
+        if mark is not None:
+            found.add((int.from_bytes(mark, "little"), table))
+    return found
+
+
 def destinations(channel: Channel) -> set[str]:
     """Where unicast routes of the main table lead, whoever made them."""
     found = set()
-    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, _RT_TABLE_MAIN, 0, 0, 0, 0)
+    body = _RTMSG.pack(socket.AF_UNSPEC, 0, 0, 0, MAIN, 0, 0, 0, 0)
     for answer in channel.ask(Request(RTM_GETROUTE, NLM_F_DUMP, body, "list routes")):
         kind_of, prefix, _, _, table, _protocol, _scope, kind, _flags = _RTMSG.unpack_from(answer)
-        if table == _RT_TABLE_MAIN and kind == _RTN_UNICAST:
+        if table == MAIN and kind == _RTN_UNICAST:
             found.add(f"{_text(attributes(answer, 12).get(_RTA_DST, _NOWHERE[kind_of]))}/{prefix}")
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import Random
 
 from harness.engine import Crossed
 from harness.errors import EmulationError
@@ -12,7 +13,7 @@ from harness.memory.clock import Clock
 from harness.memory.way import Queued, Way
 from harness.plan.model import Plan
 from harness.plan.seeds import stream
-from topologies.model import Link, Node, Topology
+from topologies.multipath import Course, courses
 from topologies.paths import Routes, path_around
 
 LOOPBACK_S = 30e-6
@@ -24,9 +25,11 @@ class Network:
 
     def __init__(self, plan: Plan, clock: Clock) -> None:
         self.clock = clock
-        self._topology = topology_of(plan)
+        self._topology = plan.topology
         self._planned = self._routes = Routes(self._topology)
         self._paths: dict[tuple[str, str], list[Way] | None] = {}
+        self._courses: dict[tuple[str, str], tuple[Course, ...]] = {}  # of those whose packets take several ways
+        self._choice = stream(plan.seed, "memory", "multipath") if plan.network.multipath == "packet" else None
         self.ways: dict[tuple[str, Direction], Way] = {}
         changing = {action.link for fault in plan.faults for action in fault.apply if isinstance(action, Shape)}
         hooked = any(fault.hook is not None for fault in plan.faults)
@@ -54,7 +57,7 @@ class Network:
         if source == target:
             self.clock.after(LOOPBACK_S, arrive)
             return
-        ways = self._path(source, target)
+        ways = self._path(source, target) if self._choice is None else self._any_path(source, target, self._choice)
         if ways is None or (self._blocks and self._blocked(source, target)):
             if lost:
                 lost()
@@ -110,6 +113,18 @@ class Network:
         """The configured one-way delay, whatever the state of the links."""
         ways = self._path(source, target) or []
         return sum(way.impairment.delay_ms for way in ways) / 1e3
+
+    def _any_path(self, source: str, target: str, choice: Random) -> list[Way] | None:
+        """Each time another of the ways that are equally short."""
+        key = (source, target)
+        if key not in self._courses:
+            reaches = self._routes.hop(source, target) is not None
+            self._courses[key] = courses(self._routes, source, target) if reaches else ()
+        found = self._courses[key]
+        if len(found) < 2:
+            return self._path(source, target)
+        (course,) = choice.choices(found, [course.share for course in found])
+        return [self.ways[link.name, "ab" if forward else "ba"] for link, forward in course.steps]
 
     def _path(self, source: str, target: str) -> list[Way] | None:
         key = (source, target)
@@ -182,13 +197,6 @@ class Network:
 
 def _nothing() -> None:
     """A packet is gone that nobody waits for."""
-
-
-def topology_of(plan: Plan) -> Topology:
-    """The topology that a plan was made from."""
-    nodes = tuple(Node(node.name, node.kind, node.labels, node.position) for node in plan.nodes)
-    links = tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in plan.links)
-    return Topology(nodes, links)
 
 
 def refuse_unmodelled(plan: Plan) -> None:

@@ -35,6 +35,7 @@ from harness.plan.parameters import check_parameters
 from harness.plan.routing import Rerouting
 from harness.plan.seeds import stream
 from harness.plan.selectors import SelectionError, Universe, select
+from harness.plan.spreading import any_spread, spread_pairs
 from harness.plan.witnesses import Witnesses
 from harness.plan.workload import steps
 from harness.spec.load import Document
@@ -50,11 +51,12 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     topology = _topology(spec, document)
     hosts = host_universe(topology)
     drafts = gateways.draft(spec, document, topology, hosts)
-    topology = drafts.topology
+    topology = replace(drafts.topology, metric=spec.network.metric)
     without = lacking(spec, document, topology, hosts)
     try:
         routes = Routes(topology)
-        nodes = NodePlanner(topology, routes, FAMILIES[spec.network.addresses], without)
+        multipath = spec.network.multipath == "packet"
+        nodes = NodePlanner(topology, routes, FAMILIES[spec.network.addresses], without, multipath)
     except TopologyError as error:
         raise document.fail(("topology",), str(error)) from error
     if spec.network.routing == "ospf" and (why := ospf.unfit(topology, routes)):
@@ -123,7 +125,7 @@ def _network(spec: Spec) -> NetworkPlan:
     return NetworkPlan(
         network.shaping, network.switch, network.congestion_control, network.mtu, network.routing, network.convergence,
         _ospf(spec), CircuitPlan(network.circuits.per_line, network.circuits.hold) if network.circuits else None,
-        network.addresses,
+        network.addresses, network.metric, network.multipath,
     )  # fmt: skip
 
 
@@ -132,7 +134,10 @@ def _faults(
     hosts: Universe, addresses: Addresses,
 ) -> tuple[tuple[Fault, ...], tuple[ProbePair, ...], dict[str, float]]:  # fmt: skip
     unfit = _hosts_taken_down(spec, hosts)
-    witnesses = Witnesses(topology, nodes.routes, addresses, unfit, spec.network.mtu)
+    witnesses = Witnesses(topology, nodes.routes, addresses, unfit, spec.network.mtu, nodes.multipath)
+    if nodes.multipath and not any_spread(witnesses):
+        message = "between no two hosts are several ways equally short; 'metric: hops' counts links, not their delay"
+        raise document.fail(("network", "multipath"), message)
     planner = FaultPlanner(spec, document, topology, peers, hosts, addresses, witnesses)
     faults = planner.compile()
     since: dict[str, float] = {}
@@ -142,7 +147,7 @@ def _faults(
         faults, since = rerouting.compile(), rerouting.since
         lag_s = 0.0 if convergence.exact else convergence.up_s
     faults = tuple(checks_by_family(fault, addresses) for fault in without_contradicted(faults, witnesses))
-    pairs = witnesses.pairs(stream(spec.seed, "probes"))
+    pairs = [*witnesses.pairs(stream(spec.seed, "probes")), *spread_pairs(witnesses)]
     probes = tuple(replace(p, disturbed=witnesses.disturbed(p.source, p.target, faults, since, lag_s)) for p in pairs)
     return faults, probes_by_family(probes, addresses), planner.arriving
 

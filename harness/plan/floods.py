@@ -67,6 +67,8 @@ def flood_check(
     witnesses: Witnesses, floods: Sequence[Flood], links: Mapping[str, Link], room_s: float
 ) -> FloodCheck | str:
     """That as much arrives as should, or why nothing tells."""
+    if divided := next((flood for flood in floods if witnesses.several(flood.source, flood.target)), None):
+        return f"packets from {divided.source} take several ways"
     found = arriving(witnesses, floods, links)
     per_s = found.rate_mbit * 125e3 / FLOOD_FRAME_BYTES
     window_s = min(max(WINDOW_S, PACKETS / per_s), LONGEST_S, ROOM * room_s) if per_s else 0.0

@@ -25,7 +25,7 @@ from harness.plan.witnesses import Witnesses
 from harness.spec.faults import FaultEntry
 from harness.spec.load import Document
 from harness.spec.units import duration_s
-from topologies.model import PERFECT, Link, Node, Topology
+from topologies.model import PERFECT
 from topologies.paths import Routes
 
 VERBS = (
@@ -50,14 +50,12 @@ class Improviser:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        topology = Topology(
-            tuple(Node(node.name, node.kind, node.labels, node.position) for node in plan.nodes),
-            tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in plan.links),
-        )
+        topology = plan.topology
         self.addresses = {node.name: node.addresses for node in plan.nodes if node.addresses}
         hosts = ranked_hosts(host_universe(topology), topology, plan.peers)
         self.claims = Claims(owners(self.addresses))
-        self.witnesses = Witnesses(topology, Routes(topology), self.addresses, (), plan.network.mtu)
+        several = plan.network.multipath == "packet"
+        self.witnesses = Witnesses(topology, Routes(topology), self.addresses, (), plan.network.mtu, several)
         universes = (peer_universe(topology, plan.peers, hosts), link_universe(topology))
         document = cast("Document", _Nowhere())
         self.verbs = Verbs(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -16,7 +16,7 @@ from harness.faults import Family, Fault
 from harness.faults import Route as Route
 from harness.plan.addressing import family_of
 from harness.plan.command import CommandPlan
-from topologies.model import Impairment
+from topologies.model import Impairment, Link, Metric, Node, Topology
 
 FORMAT = 1
 
@@ -55,6 +55,7 @@ class NodePlan:
     neighbours: tuple[Neighbour, ...]
     position: tuple[float, float] | None = None
     address6: str | None = None  # the IPv6 address, where `address` is that of IPv4
+    spread: tuple[tuple[Route, ...], ...] = ()  # routes that share packets to one destination; the first is in `routes`
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -155,11 +156,19 @@ class Step:
     args: dict[str, Any] = field(default_factory=dict)
 
 
+class WayPlan(NamedTuple):
+    """One of several equally short ways, or some that take as long: its share of packets, and their one-way delay."""
+
+    share: float
+    delay_ms: float
+
+
 @dataclass(frozen=True)
 class ProbePair:
     """Two hosts whose path is measured against the plan, before and during the run: expected one-way figures.
 
     In the windows of `disturbed` (from_s, to_s; None = to the end) a fault changes the path: the figures do not hold.
+    Where packets take several `ways`, the figures are means.
     """
 
     source: str
@@ -170,6 +179,7 @@ class ProbePair:
     loss_pct: float
     disturbed: tuple[tuple[float, float | None], ...] = ()
     family: Family | None = None  # where hosts have both
+    ways: tuple[WayPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,8 @@ class NetworkPlan:
     ospf: OspfPlan | None = None  # with routing "ospf" alone
     circuits: CircuitPlan | None = None
     addresses: Literal["ipv4", "ipv6", "dual"] = "ipv4"
+    metric: Metric = "delay"  # by which ways are compared
+    multipath: Literal["none", "packet"] = "none"  # whether each packet takes any of several equally short ways
 
 
 @dataclass(frozen=True)
@@ -252,6 +264,13 @@ class Plan:
     ready_timeout_s: float = 30.0
     gateways: tuple[GatewayPlan, ...] = ()  # inner ones first
     format: int = FORMAT
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The one that the plan was made from."""
+        nodes = tuple(Node(node.name, node.kind, node.labels, node.position) for node in self.nodes)
+        links = tuple(Link(link.name, link.a, link.b, link.ab, link.ba, link.link_class) for link in self.links)
+        return Topology(nodes, links, self.network.metric)
 
     @cached_property
     def node(self) -> dict[str, NodePlan]:

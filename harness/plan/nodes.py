@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.faults import Family
@@ -31,8 +31,9 @@ class NodePlanner:
         routes: Routes,
         families: Sequence[Family] = FAMILIES["ipv4"],
         without: Mapping[Family, Sequence[str]] | None = None,
+        multipath: bool = False,
     ) -> None:
-        self.topology, self.routes = topology, routes
+        self.topology, self.routes, self.multipath = topology, routes, multipath
         self.books = [assign(topology, family, (without or {}).get(family, ())) for family in families]
         self.addresses = {  # of each host and router; the first is the one that is meant where there is one
             node.name: tuple(book.node[node.name] for book in self.books if node.name in book.node)
@@ -67,6 +68,7 @@ class NodePlanner:
             neighbours=tuple(
                 n for book in books for link in self.links[name] for n in self._neighbours(name, link, book)
             ),
+            spread=tuple(ways for book in books for ways in self._spread(name, book)) if self.multipath else (),
         )  # fmt: skip
 
     def _interface(self, node: str, link: Link, books: Sequence[Addresses]) -> Interface:
@@ -98,6 +100,15 @@ class NodePlanner:
                 continue
             routes.append(self._route(name, book.alone(other), hop, book))
         return routes
+
+    def _spread(self, name: str, book: Addresses) -> Iterator[tuple[Route, ...]]:
+        """Towards each destination to which several next hops are equally good, a route by each."""
+        if self.routes.default(name) is not None:
+            return
+        for other in self.routes.table(name, neighbours=False):
+            hops = self.routes.hops(name, other)
+            if len(hops) > 1 and other in book.node:
+                yield tuple(self._route(name, book.alone(other), hop, book) for hop in hops)
 
     def _adjacent(self, name: str, book: Addresses) -> dict[str, Hop]:
         """Neighbours over links without a switch."""

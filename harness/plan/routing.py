@@ -28,7 +28,7 @@ from harness.plan.nodes import NodePlanner
 from harness.plan.ospf import Convergence
 from harness.plan.witnesses import SETTLE_S, Witnesses
 from topologies.model import Impairment
-from topologies.paths import Routes, length_ns, path_around
+from topologies.paths import Routes, path_around
 from topologies.switching import Step
 
 CHECKS = 4  # pairs of hosts that prove a change of routes
@@ -194,7 +194,8 @@ class Rerouting:
     def _tied(self, source: str, target: str, before: SetRoutes, after: SetRoutes) -> bool:
         """Whether both ways are so alike that daemons may have gone the other one from the beginning."""
         old, new = self._steps(source, target, before), self._steps(source, target, after)
-        return not self.convergence.exact and abs(length_ns(old) - length_ns(new)) <= TIE_NS
+        length_ns, tie_ns = self.nodes.routes.length_ns, TIE_NS if self.nodes.topology.metric == "delay" else 0
+        return not self.convergence.exact and abs(length_ns(old) - length_ns(new)) <= tie_ns
 
     def _possible(self, moment: float) -> list[SetRoutes]:
         """All routes that may be in force while one looks at what a fault did."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,7 @@ class Verbs(Entry):
 
     def _link_down(self, selectors: Sequence[str], up: bool = False) -> Effect:
         links = self.select(selectors, self.link_universe)
+        self._refuse_divided(links)
         if up:
             named, links = links, tuple(link for link in links if self.claims.holder(("link", link), self.moment))
             if not links:
@@ -57,6 +58,14 @@ class Verbs(Entry):
         cut: list[Action] = [SetLink(link, up=False) for link in links]
         mend: list[Action] = [SetLink(link, up=True) for link in links]
         return Effect(label, mend, [], opened) if up else Effect(label, cut, mend, blocked, opened)
+
+    def _refuse_divided(self, links: Iterable[str]) -> None:
+        """Raises SpecError for a link that other links share the packets of any two hosts with."""
+        if divided := next((link for link in links if self.witnesses.divided(link)), None):
+            raise self.fail(
+                f"of no two hosts all packets cross {divided} (network: multipath: packet), so no probe could prove "
+                "what happens to it; choose a link that all packets of some hosts cross, or 'multipath: none'"
+            )
 
     def _link_up(self, selectors: Sequence[str]) -> Effect:
         return self._link_down(selectors, up=True)
@@ -84,6 +93,7 @@ class Verbs(Entry):
         return self._impaired(f"{some(hosts)} capped", changes, standing)
 
     def _impaired(self, label: str, changes: Sequence[Change], standing: Mapping[str, Link]) -> Effect:
+        self._refuse_divided(change.link for change in changes)
         if self.lasts_for_good:
             self.standing.keep(self.moment, changes)
         return impaired(label, changes, self.witnesses, standing, (self.room, self.undo_room))

@@ -11,6 +11,7 @@ from harness.plan.families import Addresses, common
 from harness.plan.links import FRAME_BYTES
 from harness.plan.model import ProbePair
 from topologies.model import Impairment, Link, Topology
+from topologies.multipath import courses, single
 from topologies.paths import Routes, path_around
 from topologies.switching import Step
 
@@ -25,8 +26,10 @@ class Witnesses:
     """Finds pairs of hosts by the paths between them. Hosts in `unfit` (some fault takes them down) are left out."""
 
     def __init__(
-        self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str], mtu: int = 1500
-    ) -> None:
+        self, topology: Topology, routes: Routes, addresses: Addresses, unfit: Collection[str], mtu: int = 1500,
+        multipath: bool = False,
+    ) -> None:  # fmt: skip
+        self.multipath = multipath
         self.topology, self.routes, self.addresses, self.mtu = topology, routes, addresses, mtu
         self.links = {link.name: link for link in topology.links}
         self._all = {host.name for host in topology.hosts}
@@ -82,7 +85,27 @@ class Witnesses:
 
     def _crosses(self, source: str, target: str, link: Link, forward: bool) -> bool:
         steps = self.path(source, target)
-        return steps is not None and (link, forward) in steps
+        return steps is not None and (link, forward) in steps and not self.several(source, target)
+
+    def several(self, source: str, target: str) -> bool:
+        """Whether packets take more than one way."""
+        return self.multipath and not single(self.routes, source, target)
+
+    def steps(self, source: str, target: str) -> set[Step]:
+        """All directions of links that packets may cross."""
+        if not self.several(source, target):
+            return set(self.routes.path(source, target))
+        return {step for course in courses(self.routes, source, target) for step in course.steps}
+
+    def divided(self, name: str) -> bool:
+        """Whether a link carries packets of some hosts, but of no two hosts all: nobody could tell that it is down."""
+        if not self.multipath or self.across(name) is not None:
+            return False
+        ends = {True, False}
+        return any(
+            (self.links[name], forward) in self.steps(one, other)
+            for one in self.hosts for other in self.hosts if self._reaches(one, other) for forward in ends
+        )  # fmt: skip
 
     def _nearest(self, start: str, behind: str, among: Collection[str], most: int = 4) -> list[str]:
         """Hosts of `among` nearest to `start` without going through `behind`."""
@@ -175,10 +198,9 @@ class Witnesses:
             return all(any(address in blocked for address in own) for own, blocked in ends)
         if isinstance(action, (SetLink, Shape)):
             direction = {True: "ab", False: "ba"}
-            steps = self.routes.path(source, target)
             return any(
                 link.name == action.link and (isinstance(action, SetLink) or direction[forward] == action.direction)
-                for link, forward in steps
+                for link, forward in self.steps(source, target)
             )
         if isinstance(action, SetRoutes):
             now = self._around.setdefault(action.down, Routes(self.topology, action.down))
@@ -186,8 +208,9 @@ class Witnesses:
                 self.routes, self.routes, source, target
             )
         if isinstance(action, Flood):  # a queue is shared by all that cross the link in its direction
-            flooded = {(link.name, forward) for link, forward in self.path(action.source, action.target) or ()}
-            return any((link.name, forward) in flooded for link, forward in self.routes.path(source, target))
+            if not self._reaches(action.source, action.target):
+                return False
+            return not self.steps(action.source, action.target).isdisjoint(self.steps(source, target))
         return False
 
     def disturbed(

@@ -53,7 +53,7 @@ def links_down(data: Dataset, window: Window) -> set[str]:
 
 def _parts(data: Dataset, window: Window) -> int:
     """Into how many parts the underlay falls."""
-    return len(components(data.underlay.topology, links_down(data, window)))
+    return len(components(data.plan.topology, links_down(data, window)))
 
 
 def _cuts(action: object) -> bool:

@@ -28,6 +28,12 @@ def test_one_that_many_overtake_is_one() -> None:
     assert reordered_share(view(rows)) == 1 / 4
 
 
+def test_what_is_sent_at_one_moment_is_in_order() -> None:
+    """In virtual time a window of TCP is: its packets have the order of the capture."""
+    rows = [("a", "b", 1.0, 20.0), ("a", "b", 1.0, 21.0), ("a", "b", 1.0, 22.0), ("a", "b", 1.1, 20.0)]
+    assert reordered_share(view(rows)) == 0
+
+
 def test_other_hosts_are_other_streams() -> None:
     rows = [("a", "b", 1.00, 50.0), ("a", "c", 1.01, 20.0), ("c", "b", 1.01, 10.0)]
     assert reordered_share(view(rows)) == 0
