@@ -141,8 +141,9 @@ class _Conductor:
             self.up.update(names)
             deadline = self.engine.now() + self.plan.ready_timeout_s
             while waiting := [name for name in names if name not in self.ready]:
-                self._tick(self.engine.now())
-                if self.engine.now() >= deadline:
+                now = self.engine.now()  # in virtual time each look at the clock is a system call of the guest
+                self._tick(now)
+                if now >= deadline:
                     raise EmulationError(self._not_ready(waiting))
                 self._wait(min(deadline, self.next_tick))
 

@@ -159,12 +159,16 @@ class CancelTimer(NamedTuple):
     name: str
 
 
+class Exit(NamedTuple):
+    """End in order, as if told to: a core whose verbs contain `stop` still gets that command."""
+
+
 class Emit(NamedTuple):
     event: str
     fields: dict[str, Any]
 
 
-Effect = SendDatagram | Connect | Write | AskDrained | Close | SetTimer | CancelTimer | Emit
+Effect = SendDatagram | Connect | Write | AskDrained | Close | SetTimer | CancelTimer | Exit | Emit
 
 
 @dataclass
@@ -294,6 +298,9 @@ class Core:
 
     def cancel_timer(self, name: str) -> None:
         self._effects.append(CancelTimer(name))
+
+    def exit(self) -> None:
+        self._effects.append(Exit())
 
     def emit(self, event: str, **fields: Any) -> None:
         self._effects.append(Emit(event, fields))

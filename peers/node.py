@@ -25,13 +25,13 @@ from peers.sockets import bind_all, stream_limit
 from peers.store import FileStore
 from peers.streams import Stream, Streams
 from peers.timers import Timers
+from peers.waiting import ready
 
 UNAVAILABLE, SOFTWARE = 69, 70
 SHARED = "shared"  # where a peer's files are, below its working directory
 EVENTS_PER_TURN = 64
 DATAGRAMS_PER_TURN = 32
 DATAGRAM_BYTES = 65_536
-LONGEST_WAIT_S = 3600.0
 STOP_GRACE_S = 0.5  # for what is unsent, when a peer stops in order
 
 
@@ -109,6 +109,7 @@ class Node:
         self.tcp = [sock for (transport, _), sock in sockets.items() if transport == "tcp"]
         self._udp_of = {sock.fileno(): sock for sock in self.udp.values()}
         self.t_ns = time.monotonic_ns()
+        self.looked: float | None = None  # when alarms were looked for last: each look at the clock is a system call
         self.end = ""  # why the peer stops, once it does
         self.lagging = False  # whoever reads standard output
         self.listening_to_stdin = False
@@ -121,6 +122,7 @@ class Node:
             io.Close: self._close,
             io.SetTimer: lambda effect: self.timers.set(effect.name, effect.at),
             io.CancelTimer: lambda effect: self.timers.cancel(effect.name),
+            io.Exit: lambda _: self._end("done"),
             io.Emit: lambda effect: self.events.add(self.t_ns, effect.event, effect.fields),
         }
 
@@ -156,15 +158,10 @@ class Node:
             self._alarms()
 
     def _wait(self) -> list[tuple[int, int]]:
-        """What is ready. epoll's own time-out is in whole milliseconds; select's is in microseconds, and epoll's
-        descriptor can be waited for like any other."""
         due = self.timers.next()
         if due is None:
             return self.epoll.poll(-1, EVENTS_PER_TURN)
-        delay = due - time.monotonic_ns() / 1e9
-        if delay > 0:
-            select.select([self.epoll], [], [], min(delay, LONGEST_WAIT_S))
-        return self.epoll.poll(0, EVENTS_PER_TURN)
+        return ready(self.epoll, due, self.looked, EVENTS_PER_TURN)
 
     def _ready(self, fd: int, mask: int) -> None:
         if fd in self._udp_of:
@@ -180,7 +177,8 @@ class Node:
 
     def _alarms(self) -> None:
         for _ in range(len(self.timers)):  # one round: a core that asks for alarms without end must not starve sockets
-            name = self.timers.pop_due(time.monotonic_ns() / 1e9)
+            self.looked = time.monotonic_ns() / 1e9
+            name = self.timers.pop_due(self.looked)
             if name is None:
                 return
             if isinstance(name, Stream):

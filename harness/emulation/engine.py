@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ from harness.plan.addressing import family_of
 from harness.plan.model import Plan
 from harness.records import RunDir
 from harness.timeless import VIRTUAL, timeless
+from peers.waiting import ready
 
 if TYPE_CHECKING:
     from harness.emulation.net import Net
@@ -235,10 +236,7 @@ class MininetEngine:
     def wait(self, until: float) -> list[Notice]:
         self.processes.flush()
         while True:
-            # epoll's own time-out counts in milliseconds; select's in microseconds.
-            timeout = max(0.0, until - time.monotonic()) if not self.processes.notices else 0.0
-            if select.select([self.epoll], [], [], timeout)[0]:
-                self._take_up()
+            self._take_up(ready(self.epoll, until if not self.processes.notices else 0.0))
             notices, self.processes.notices = self.processes.notices, []
             notices = self.daemons.without_theirs(notices)
             if self._floods:  # no peers: nobody waits for their words or their end
@@ -246,8 +244,8 @@ class MininetEngine:
             if notices or time.monotonic() >= until:
                 return notices
 
-    def _take_up(self) -> None:
-        for descriptor, _events in self.epoll.poll(0):
+    def _take_up(self, found: Iterable[tuple[int, int]]) -> None:
+        for descriptor, _events in found:
             if descriptor == self._interrupted:
                 self._heed_interrupt()
             elif not self.processes.handle(descriptor):

@@ -21,12 +21,14 @@ from peers.core import (
     CancelTimer,
     Close,
     Closed,
+    Command,
     Connect,
     Core,
     Datagram,
     Drained,
     Effect,
     Emit,
+    Exit,
     Input,
     Opened,
     Received,
@@ -158,6 +160,8 @@ class MemoryPeer:
             self._connect(effect.conn, effect.to)
         elif isinstance(effect, Close):
             self._close(effect.conn)
+        elif isinstance(effect, Exit):
+            self.world.clock.after(0.0, self._stop)  # when what this turn asked for is done
 
     # ---- datagrams and timers ----
 
@@ -273,6 +277,13 @@ class MemoryPeer:
         self.paused = paused
         while self._held and not self.paused and self.alive:
             self.take(self._held.popleft())
+
+    def _stop(self) -> None:
+        """The process ends in order, of its own accord."""
+        if self.alive:
+            if "stop" in self.core.verbs:
+                self.take(Command("", "stop", {}))
+            self.end(0)
 
     def end(self, status: int) -> None:
         """The process ends: its system closes what it had open."""

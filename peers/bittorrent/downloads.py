@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from peers.bittorrent.link import Link
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from peers.bittorrent.swarm import Swarm
 
 TIMER = "download"
+
+
+@dataclass(slots=True)
+class Download:
+    """A command `download` under way."""
+
+    op: str
+    item: str
+    began: float
+    told_bytes: int = -1
 
 
 class Downloads:

@@ -47,6 +47,8 @@ class BitTorrentOptions(Options):
     ban_after: int = _option(2, "bad pieces that a host may have had a part in; 0: never ban")
     tell_pieces: bool = _option(False, "emit `piece` for each piece that has come and is right")
     seed_after_s: float = _option(-1.0, "stay as a seed for so long after a download; -1: to the end")
+    seed_time: str = _option("fixed", "how long that is: fixed, or exponential: drawn, seed_after_s being its mean")
+    exit_when_left: bool = _option(False, "end in order after leaving the last torrent")
     download_timeout_s: float = _option(0.0, "end a download that did not finish in so long; 0: never")
     k: int = _option(8, "DHT: contacts in a bucket, and nodes that a provider is announced to (replication)")
     alpha: int = _option(3, "DHT: questions of a lookup under way at once")
@@ -64,6 +66,7 @@ class BitTorrentOptions(Options):
             "piece_policy": POLICIES,
             "choker": ("rate", "random"),
             "seed_choker": ("rate", "round_robin"),
+            "seed_time": ("fixed", "exponential"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -79,6 +82,8 @@ class BitTorrentOptions(Options):
                 raise ValueError(f"{name} is {getattr(self, name)}, but cannot be negative")
         if self.piece_bytes < 16 * 1024 or self.piece_bytes & (self.piece_bytes - 1):
             raise ValueError(f"piece_bytes is {self.piece_bytes}, but has to be a power of 2 from 16384 on")
+        if self.exit_when_left and self.seed_after_s < 0:
+            raise ValueError("exit_when_left needs seed_after_s: who stays to the end never leaves")
         self.nodes()
         self.dht()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from peers.bittorrent.bucket import Bucket
 from peers.bittorrent.connections import Connections
+from peers.bittorrent.departures import Departures
 from peers.bittorrent.discovery import Announcer, SwarmNode
 from peers.bittorrent.downloads import TIMER as DOWNLOAD_TIMER
+from peers.bittorrent.downloads import Download
 from peers.bittorrent.inner import Inner
 from peers.bittorrent.link import Link
 from peers.bittorrent.lookup import Lookup
@@ -26,16 +29,6 @@ from peers.wire import Malformed
 
 TICK_S = 1.0
 MAX_TORRENT_BYTES = 16 << 20
-
-
-@dataclass(slots=True)
-class Download:
-    """A command `download` under way."""
-
-    op: str
-    item: str
-    began: float
-    told_bytes: int = -1
 
 
 class Peer(Connections):
@@ -57,6 +50,7 @@ class Peer(Connections):
         o = self.options
         self.store = setting.store
         self.uploads = Uploads(self, o.upload_rate_mbit, 2 * o.pipeline_max)
+        self.departures = Departures(self)
         self.tracker: Inner | None = None
         self.dht: Inner | None = None
         self.presences: dict[bytes, Presence] = {}
@@ -117,7 +111,7 @@ class Peer(Connections):
             for swarm in list(self.swarms.values()):
                 if swarm.downloads is not None:
                     swarm.downloads.fill_all()
-        else:
+        elif not self.departures.on_timer(name):
             for inner in (self.tracker, self.dht):
                 if inner is not None and inner.on_timer(self.now, name):
                     self._look_ready()
@@ -204,8 +198,7 @@ class Peer(Connections):
         self._finish(swarm)
         if downloading:
             self.presences[swarm.info_hash].completed()
-            if self.options.seed_after_s >= 0:
-                swarm.leave_at = self.now + self.options.seed_after_s
+            self.departures.downloaded(swarm)
 
     def on_failed(self, swarm: Swarm) -> None:
         for download in self._downloads.pop(swarm.info_hash, []):
@@ -216,13 +209,14 @@ class Peer(Connections):
         if self.dht is not None:
             self.dht.handle(self.now, Command("", "ping", {"address": Address(link.remote.host, port)}))
 
-    def leave(self, swarm: Swarm) -> None:
+    def leave(self, swarm: Swarm, gone: Callable[[], None] | None = None) -> None:
+        """`gone` is called once trackers have taken the goodbye."""
         for download in self._downloads.pop(swarm.info_hash, []):
             self._end_download(swarm, download, ok=False, reason="left the swarm")
         del self.swarms[swarm.info_hash]
         for link in list(swarm.links.values()):
             self.part(link, "leaving")
-        self.presences.pop(swarm.info_hash).end()
+        self.presences.pop(swarm.info_hash).end(gone)
 
     # ---- inside ----
 
@@ -278,8 +272,6 @@ class Peer(Connections):
                 continue
             swarm.tick()
             self.presences[swarm.info_hash].tick()
-            if swarm.leave_at is not None and self.now >= swarm.leave_at:
-                self.leave(swarm)
         self._ticking = False
         if self.swarms or self._links:
             self._tick_on()

@@ -18,6 +18,7 @@ ALONE_S = 5.0  # who wants something and knows nobody asks again after so long
 MIN_INTERVAL_S = 1.0  # whatever a tracker says
 
 Told = Callable[[dict[str, Any]], None]  # the outcome of an announcement, as fields of op_end
+Done = Callable[[Question, Announced | Failure], None]
 
 
 class Presence:
@@ -55,17 +56,19 @@ class Presence:
             args = {"info_hash": int.from_bytes(self._swarm.info_hash, "big"), "announce": True}
             peer.dht.handle(peer.now, Command(self._op(), "get_peers", args | {"done": self._on_found}))
 
-    def end(self) -> None:
-        """A tracker is told where that works at once; the DHT forgets by itself."""
+    def end(self, gone: Callable[[], None] | None = None) -> None:
+        """A tracker is told where that works at once, then `gone` is called; the DHT forgets by itself."""
         if self._listed:
             self._listed = False
-            self._announce("stopped")
+            self._announce("stopped", (lambda *_: gone()) if gone else _ignore)
+        elif gone:
+            gone()
         self._tracker_at = self._dht_at = float("inf")
 
     def _op(self) -> str:
         return self._waiting[0][0] if self._waiting else ""
 
-    def _announce(self, event: Event) -> None:
+    def _announce(self, event: Event, done: Done | None = None) -> None:
         peer, swarm = self._peer, self._swarm
         assert peer.tracker is not None
         received = swarm.downloads.received_bytes if swarm.downloads else 0
@@ -73,8 +76,8 @@ class Presence:
         announce = Announce(
             swarm.info_hash, peer.peer_id, peer.address.port, swarm.uploaded, received, swarm.left_bytes, event, wanted
         )
-        done = self._on_tracker if event != "stopped" else _ignore
-        peer.tracker.handle(peer.now, Command(self._op(), "announce", {"announce": announce, "done": done}))
+        args = {"announce": announce, "done": done or self._on_tracker}
+        peer.tracker.handle(peer.now, Command(self._op(), "announce", args))
 
     def _on_tracker(self, question: Question, answer: Announced | Failure) -> None:
         o = self._peer.options

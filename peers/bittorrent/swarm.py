@@ -53,7 +53,6 @@ class Swarm:
         self.failed = ""  # why it cannot go on
         self.dialling = 0
         self.banned: set[str] = set()
-        self.leave_at: float | None = None
         self._choker = Choker(o.upload_slots, round(o.optimistic_s / o.choke_s), o.seed_choker, peer.rng, o.choker)
         self._next_round = peer.now + o.choke_s
 

@@ -6,7 +6,14 @@ from typing import ClassVar
 from peers.core import Core
 from peers.core import Options as CoreOptions
 
-ROLES = {"echo": "Echo", "crasher": "Crasher", "talker": "Talker", "hurried": "Hurried", "dialler": "Dialler"}
+ROLES = {
+    "echo": "Echo",
+    "crasher": "Crasher",
+    "talker": "Talker",
+    "hurried": "Hurried",
+    "dialler": "Dialler",
+    "leaver": "Leaver",
+}
 
 
 class Odd(Core):
@@ -54,6 +61,19 @@ class Crasher(Odd):
     def on_command(self, op, verb, args):
         self.emit("op_start", op=op)
         raise ZeroDivisionError("of all things")
+
+
+class Leaver(Odd):
+    """Ends by itself at the first order, after goodbye."""
+
+    role = "leaver"
+    verbs = frozenset({"lookup", "stop"})
+
+    def on_command(self, op, verb, args):
+        if verb == "stop":
+            self.emit("goodbye")
+        else:
+            self.exit()
 
 
 class Talker(Odd):

@@ -19,6 +19,7 @@ from peers.core import (
     Drained,
     Effect,
     Emit,
+    Exit,
     Input,
     Opened,
     Received,
@@ -78,6 +79,13 @@ class StreamNet:
                 if not silently:
                     self._end(other, other_conn)
 
+    def _exit(self, core: Core) -> None:
+        """The core asked for its end, which is told as the event `exited`."""
+        if self.cores.get(core.address) is core:
+            self._hand(core, Command("", "stop", {}))
+            self.kill(core.address)
+            self.events.append(Event(self.now, core.address, "exited", {}))
+
     def of(self, event: str, **wanted: Any) -> list[Event]:
         return [
             e
@@ -109,6 +117,8 @@ class StreamNet:
                 self._datagram(core, effect)
             elif isinstance(effect, AskDrained):
                 self._ask_drained(core, effect)
+            elif isinstance(effect, Exit):
+                self._at(self.now, lambda: self._exit(core))
             elif not isinstance(effect, Close):
                 raise TypeError(f"no streams here for {effect}")
 

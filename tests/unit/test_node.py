@@ -81,6 +81,14 @@ def test_a_core_that_fails_is_told_and_ends_the_peer():
         assert "on_command" in errors
 
 
+def test_a_core_that_ends_by_itself_says_goodbye():
+    with PeerProcess("odd", "--role", "leaver") as peer:
+        peer.order("lookup x")
+        peer.wait_for("goodbye")
+        assert peer.wait_for("stopped")["reason"] == "done"
+        assert peer.process.wait(10) == 0
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_port_in_use(kind):
     with socket.socket(socket.AF_INET, kind) as taken:
