@@ -23,6 +23,7 @@ MODULES = {
     "T13": "t13_eclipse_slots",
     "T14": "t14_disjoint_paths",
     "T15": "t15_block_propagation",
+    "T16": "t16_steady_state",
     "T17": "t17_churn",
     "T18": "t18_pollution",
 }
