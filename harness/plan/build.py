@@ -12,6 +12,7 @@ from harness.faults import Fault
 from harness.plan import gateways, ospf
 from harness.plan.addressing import FAMILIES
 from harness.plan.arrivals import with_arrivals
+from harness.plan.chains import shut_out
 from harness.plan.degrees import ranked_hosts
 from harness.plan.fairness import without_contradicted
 from harness.plan.families import Addresses, checks_by_family, lacking, probes_by_family
@@ -69,6 +70,8 @@ def make_plan(spec: Spec, document: Document) -> Plan:
     node_plans = nodes.plan(daemons=spec.network.routing == "ospf")
     behind = gateways.gateway_plans(drafts, node_plans, peers, document)
     peers = gateways.as_told(peers, behind, document)
+    if why := next((why for fault in faults if (why := shut_out(fault.apply, behind))), ""):
+        raise document.fail(("faults",), why)
     faults = tuple(gateways.widened(fault, behind, addresses) for fault in faults)
     return Plan(
         name=spec.name, seed=spec.seed, duration_s=spec.duration,

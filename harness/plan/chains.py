@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from harness.faults import Action, Flood
 from harness.plan.model import GatewayPlan, PeerPlan, Plan
 
 
@@ -24,6 +25,21 @@ def seen_as(host: str, by: str, known: Mapping[str, tuple[GatewayPlan, ...]]) ->
     common = {gateway.node for gateway in known.get(by, ())}
     outer = [g for g in known.get(host, ()) if g.node not in common and g.translates]
     return outer[-1].address if outer else None
+
+
+def shut_out(actions: Sequence[Action], gateways: Sequence[GatewayPlan]) -> str:
+    """Why a flood among them would never arrive; empty where all do."""
+    known = chains(gateways)
+    for flood in (action for action in actions if isinstance(action, Flood)):
+        passed = {gateway.node for gateway in known.get(flood.source, ())}
+        shut = [gateway for gateway in known.get(flood.target, ()) if gateway.node not in passed]
+        if shut:
+            return (
+                f"{flood.target} is behind {shut[-1].node} ({shut[-1].kind}), which lets nothing in that "
+                f"{flood.source} sends unasked: nothing would arrive; overload a host in the open, or from hosts "
+                "behind the same gateway"
+            )
+    return ""
 
 
 def outside_listens(plan: Plan) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import SpecError
 from harness.faults import Fault, SetLink, Shape
 from harness.plan.build import host_universe
+from harness.plan.chains import shut_out
 from harness.plan.claims import Claims, Contradiction, Span, harmed, mended
 from harness.plan.degrees import ranked_hosts
 from harness.plan.fairness import without_contradicted
@@ -92,6 +93,8 @@ class Improviser:
         self._count += 1
         self.verbs.begin(name, len(self.plan.faults) + self._count, 0, entry, start, end)
         effect = self.verbs.effect(entry.verb, getattr(entry, entry.verb))
+        if why := shut_out(effect.apply, self.plan.gateways):
+            raise SpecError(why)
         if end is not None and not effect.undo:
             raise SpecError(f"{entry.verb} cannot be undone; leave 'lasting' away")
         if self.plan.network.routing != "static" and any(isinstance(action, SetLink) for action in effect.apply):

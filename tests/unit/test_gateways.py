@@ -173,6 +173,23 @@ def test_nobody_outside_reaches_a_private_address(tmp_path: Path) -> None:
     assert seen(engine, Endpoint("h4", 5000, "udp"), to, Endpoint("h1", 4000, "udp")) is None
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "refused"),
+    [("h4", "h1", True), ("h1", "h4", False), ("h2", "h3", False), ("h1", "h2", True), ("h4", "h5", False)],
+)
+def test_an_overload_that_a_gateway_would_keep_out_is_refused(
+    tmp_path: Path, source: str, target: str, refused: bool
+) -> None:
+    """h1 alone, and h2 and h3 together, are behind gateways; from behind one all gets out."""
+    overload = f"faults: [{{overload: {{from: {source}, to: {target}, rate: 1 Mbit/s}}, from: 5 s, to: 10 s}}]\n"
+    behind = "{hosts: h1, gateway: full_cone}\n    - {hosts: [h2, h3], gateway: home, shared: true}"
+    if refused:
+        with pytest.raises(SpecError, match=r"which lets nothing in that .* sends unasked"):
+            few(tmp_path, behind, overload)
+    else:
+        assert few(tmp_path, behind, overload).faults
+
+
 def test_engine_memory_refuses_connections_that_are_forgotten(tmp_path: Path) -> None:
     plan = few(tmp_path, "{hosts: h1, gateway: home, tcp_timeout: 5 s}")
     with pytest.raises(EmulationError, match="forgets connections after 5 s"):
