@@ -94,7 +94,9 @@ def cell(took_s, seeding_s, rate):
 
 def verdicts(monkeypatch, **took_s):
     cases = {"a": (0.25, 30), "b": (0.5, 30), "c": (1, 30), "d": (0.5, 20), "e": (0.5, 45)}
-    found = {f"lambda={rate}, seeding={stay}": cell(took_s[key], stay, rate) for key, (rate, stay) in cases.items()}
+    found = {
+        f"lambda={cases[key][0]}, seeding={cases[key][1]}": cell(t, *cases[key][::-1]) for key, t in took_s.items()
+    }
     monkeypatch.setattr(t16, "_read_all", lambda place: found)
     return {row.what: row.verdict for row in t16.rows({t16.SPEC: None})}
 
@@ -112,4 +114,14 @@ def test_what_does_not_agree_fails(monkeypatch):
         "T by formula, lambda=0.5, seeding=45",
         "T with 20 s of seeding by T with 30 s",
         "longest by shortest T less 1, lambda = 0.25 to 1",
+    ]
+
+
+def test_a_cell_that_is_missing_is_not_left_out_in_silence(monkeypatch):
+    """Without lambda = 0.25 there is no range of 4, whatever the other two say; nor a ratio without 20 s."""
+    found = verdicts(monkeypatch, b=33, c=33, e=16.5)
+    assert [what for what, verdict in found.items() if verdict == "VOID"] == [
+        "longest by shortest T less 1, lambda = 0.25 to 1",
+        "T with 20 s of seeding by T with 30 s",
+        "T falls as seeding grows, 20, 30, 45 s",
     ]
