@@ -80,7 +80,12 @@ class RoutingTable:
 
     def closest(self, target: int, count: int) -> list[NodeInfo]:
         """The `count` contacts closest to `target` that are not bad: what others are told."""
-        usable = {contact.id: contact for contact in self if contact.failures < BAD_AFTER}
+        usable = {
+            node_id: contact
+            for bucket in self.buckets
+            for node_id, contact in bucket.contacts.items()
+            if contact.failures < BAD_AFTER
+        }
         return [usable[node_id].info for node_id in sorted(usable, key=target.__xor__)[:count]]
 
     def seeds(self, target: int, count: int, now: float) -> list[NodeInfo]:
@@ -212,7 +217,14 @@ class RoutingTable:
     def _is_near(self, node: NodeInfo) -> bool:
         """Whether fewer than k contacts are closer to us."""
         distance = node.id ^ self.own_id
-        return sum(contact.id ^ self.own_id < distance for contact in self if not contact.bad) < self._k
+        closer = 0
+        for bucket in reversed(self.buckets):  # the closest first
+            for contact in bucket.contacts.values():
+                if contact.id ^ self.own_id < distance and not contact.bad:
+                    closer += 1
+                    if closer >= self._k:
+                        return False
+        return True
 
     def _trim(self) -> None:
         """Beyond k contacts a bucket keeps only those that are among the k closest to ourselves, the older first."""

@@ -89,7 +89,8 @@ def _dict(data: bytes, at: int, depth: int) -> tuple[dict[bytes, Value], int]:
         key, at = _string(data, at)
         if key in values:
             raise Malformed(f"the key {key[:20]!r} comes twice")
-        values[key], at = _value(data, at, depth)
+        # Most values are strings: straight to them, datagrams by the thousand are read here.
+        values[key], at = _string(data, at) if data[at : at + 1].isdigit() else _value(data, at, depth)
     return values, at + 1
 
 
@@ -101,8 +102,12 @@ def _append(value: Value, parts: list[bytes]) -> None:
     elif isinstance(value, dict):
         parts.append(b"d")
         for key in sorted(value):
-            parts.append(b"%d:%b" % (len(key), key))
-            _append(value[key], parts)
+            item = value[key]
+            if isinstance(item, bytes):
+                parts.append(b"%d:%b%d:%b" % (len(key), key, len(item), item))
+            else:
+                parts.append(b"%d:%b" % (len(key), key))
+                _append(item, parts)
         parts.append(b"e")
     else:
         parts.append(b"l")
