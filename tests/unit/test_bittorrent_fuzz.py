@@ -11,6 +11,7 @@ from peers.bittorrent.options import BitTorrentOptions
 from peers.bittorrent.peer import Peer
 from peers.core import (
     Address,
+    Close,
     Closed,
     Command,
     Connect,
@@ -85,6 +86,7 @@ def test_a_peer_survives(happenings, discovery, seeding):
     peer.handle(now, Started())
     peer.handle(now, Command("0", "publish" if seeding else "download", {"item": "x", "size_bytes": ITEMS["x"]}))
     dialled: list[int] = []
+    taken: set[int] = set()  # a shell opens no stream that is open
     for happening in [Opened(1, Address("10.0.0.9", 999), inbound=True), *happenings]:
         now += 0.7
         if isinstance(happening, Opened | Closed) and happening.conn % 2 == 0:
@@ -92,8 +94,13 @@ def test_a_peer_survives(happenings, discovery, seeding):
                 continue
             dialled.remove(happening.conn)
         if isinstance(happening, Opened):
+            if happening.conn in taken:
+                continue
             happening = happening._replace(inbound=happening.conn % 2 == 1)
-        dialled += [effect.conn for effect in peer.handle(now, happening) if isinstance(effect, Connect)]
+            taken |= {happening.conn} if happening.inbound else set()
+        effects = peer.handle(now, happening)
+        taken -= {effect.conn for effect in [happening, *effects] if isinstance(effect, Close | Closed)}
+        dialled += [effect.conn for effect in effects if isinstance(effect, Connect)]
     for swarm in peer.swarms.values():
         assert swarm.dialling >= 0
         assert set(swarm.links) <= set(peer._links)
