@@ -184,7 +184,8 @@ class MemoryEngine:
         for peer in self.peers.values():
             if peer.alive:
                 peer.end(SIGNALS["TERM"])
-        return {"network": self.network.statistics()}
+        network = self.network.statistics()
+        return {"network": network, "shaping": {"queue_full": network["queue_full"]}}  # as the kernel's queues tell it
 
     def close(self) -> None:
         self.peers.clear()

@@ -191,6 +191,7 @@ class Network:
             "packets": sum(way.packets for way in ways),
             "lost_as_planned": sum(way.lost for way in ways),
             "dropped": sum(way.dropped for way in ways),
+            "queue_full": sum(way.queue_full for way in ways),
             "corrupted": sum(way.corrupted for way in ways),
         }
 

@@ -33,7 +33,8 @@ class Way:
     in_burst: bool = False
     packets: int = 0
     lost: int = 0
-    dropped: int = 0
+    dropped: int = 0  # while the link was down, or at a full queue
+    queue_full: int = 0
     corrupted: int = 0
     entered_bytes: int = 0
     left_bytes: int = 0  # where its rate may change
@@ -105,6 +106,7 @@ class Way:
         waiting = max(0.0, self.busy_until - arrival) * way.rate_mbit * 125e3  # bytes ahead in the queue
         if way.queue_bytes is not None and waiting + size > way.queue_bytes:
             self.dropped += 1
+            self.queue_full += 1
             return None
         self.busy_until = max(self.busy_until, arrival) + size / (way.rate_mbit * 125e3)
         return self.busy_until

@@ -68,7 +68,10 @@ def test_queue_drops_what_it_cannot_hold():
     line = way(rate_mbit=1.0, queue_bytes=3000)
     out = [carry(line, 0.0, 1250) for _ in range(4)]
     assert [o is not None for o in out] == [True, True, False, False]  # 1250 being sent, 1250 waiting
-    assert line.dropped == 2
+    assert (line.dropped, line.queue_full) == (2, 2)
+    line.up = False
+    assert carry(line, 1.0, 1250) is None
+    assert (line.dropped, line.queue_full) == (3, 2)  # that was the cut, not the queue
 
 
 def test_jitter_keeps_order():
