@@ -6,10 +6,10 @@ Each block is a table of its own in the wires' namespace (bridge family), so tha
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Sequence
 
 from harness.emulation.namespaces import Namespaces
+from harness.emulation.nft import nft
 from harness.emulation.wires import PLACE
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.faults import Block
@@ -80,14 +80,10 @@ class Blocks:
         return found
 
     def _nft(self, arguments: list[str], text: str | None = None) -> str:
-        try:
-            with self.namespaces.inside(PLACE):
-                done = subprocess.run(["nft", *arguments], input=text, capture_output=True, text=True, check=False)
-        except FileNotFoundError as error:
-            raise EnvironmentUnfit("partitions need the program nft; install the package nftables") from error
-        if done.returncode:
-            raise EmulationError(f"nft refused a block: {done.stderr.strip()}")
-        return done.stdout
+        with self.namespaces.inside(PLACE):
+            return nft(
+                arguments, text, users="partitions", refused=lambda why: EmulationError(f"nft refused a block: {why}")
+            )
 
 
 def _table(number: int, block: Block) -> str:

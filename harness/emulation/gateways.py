@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import socket
 import struct
-import subprocess
 from collections.abc import Mapping, Sequence
 
 from harness.emulation.namespaces import Namespaces, read_setting, write_settings
+from harness.emulation.nft import nft
 from harness.engine import PROBE_PORT
 from harness.errors import EmulationError, EnvironmentUnfit
 from harness.plan.model import GatewayPlan
@@ -110,16 +110,10 @@ def _timeouts(plan: GatewayPlan) -> dict[str, str]:
 
 
 def _nft(arguments: list[str], text: str | None, gateway: str) -> str:
-    try:
-        done = subprocess.run(["nft", *arguments], input=text, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise EnvironmentUnfit("gateways need the program nft; install the package nftables") from error
-    if done.returncode:
-        raise EnvironmentUnfit(
-            f"this kernel cannot make a gateway ({gateway}): {done.stderr.strip()}; it takes nf_tables with nft_ct, "
-            "nft_nat and nf_nat (CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NF_NAT)"
-        )
-    return done.stdout
+    return nft(arguments, text, users="gateways", refused=lambda why: EnvironmentUnfit(
+        f"this kernel cannot make a gateway ({gateway}): {why}; it takes nf_tables with nft_ct, "
+        "nft_nat and nf_nat (CONFIG_NFT_CT, CONFIG_NFT_NAT, CONFIG_NF_NAT)"
+    ))  # fmt: skip
 
 
 def _flush(gateway: str) -> None:

@@ -7,13 +7,13 @@ FIRST_TABLE + k, which has the k-th next hop.
 
 from __future__ import annotations
 
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 
 from harness.emulation import rtnl
 from harness.emulation.namespaces import Namespaces
 from harness.emulation.netlink import Request
+from harness.emulation.nft import nft
 from harness.errors import EnvironmentUnfit
 from harness.plan.model import NodePlan, Route
 
@@ -72,16 +72,10 @@ def ruleset(node: NodePlan) -> str:
 
 
 def _nft(arguments: list[str], text: str | None, node: str) -> str:
-    try:
-        done = subprocess.run(["nft", *arguments], input=text, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise EnvironmentUnfit("'multipath: packet' needs the program nft; install the package nftables") from error
-    if done.returncode:
-        raise EnvironmentUnfit(
-            f"this kernel cannot spread packets over several ways ({node}): {done.stderr.strip()}; it takes nf_tables "
-            "with nft_numgen (CONFIG_NFT_NUMGEN)"
-        )
-    return done.stdout
+    return nft(arguments, text, users="several ways for each packet", refused=lambda why: EnvironmentUnfit(
+        f"this kernel cannot spread packets over several ways ({node}): {why}; it takes nf_tables with nft_numgen "
+        "(CONFIG_NFT_NUMGEN)"
+    ))  # fmt: skip
 
 
 def differences(node: NodePlan, namespaces: Namespaces, names: dict[int, str]) -> list[str]:
