@@ -6,7 +6,16 @@ import pytest
 from reproductions import cell_of
 
 from harness.reproduce import t16_steady_state as t16
-from harness.reproduce.t16_steady_state import Stay, Steady, batch_means, download_time, little, present_at, steady
+from harness.reproduce.t16_steady_state import (
+    Pooled,
+    Stay,
+    Steady,
+    batch_means,
+    download_time,
+    little,
+    present_at,
+    steady,
+)
 
 
 @pytest.mark.parametrize(("seeding_s", "expected"), [(20, 40), (30, 30), (45, 15), (50, 10), (55, 10), (0, 60)])
@@ -85,7 +94,7 @@ def test_users_of_a_small_run(tmp_path):
     assert found.users[3].left_s == math.inf
 
 
-def cell(took_s, seeding_s, rate):
+def run(took_s, seeding_s, rate):
     """Users who come evenly and stay exactly as long."""
     times = [number / rate for number in range(int(1200 * rate))]
     users = [Stay(t, t + took_s, t + took_s + seeding_s) for t in times]
@@ -95,7 +104,8 @@ def cell(took_s, seeding_s, rate):
 def verdicts(monkeypatch, **took_s):
     cases = {"a": (0.25, 30), "b": (0.5, 30), "c": (1, 30), "d": (0.5, 20), "e": (0.5, 45)}
     found = {
-        f"lambda={cases[key][0]}, seeding={cases[key][1]}": cell(t, *cases[key][::-1]) for key, t in took_s.items()
+        f"lambda={cases[key][0]}, seeding={cases[key][1]}": Pooled([run(t, *cases[key][::-1])])
+        for key, t in took_s.items()
     }
     monkeypatch.setattr(t16, "_read_all", lambda place: found)
     return {row.what: row.verdict for row in t16.rows({t16.SPEC: None})}
@@ -125,3 +135,13 @@ def test_a_cell_that_is_missing_is_not_left_out_in_silence(monkeypatch):
         "T with 20 s of seeding by T with 30 s",
         "T falls as seeding grows, 20, 30, 45 s",
     ]
+
+
+def test_runs_of_a_cell_are_pooled():
+    """Batches of 30 and of 40 s, six of each: 35 s; plus and minus t = 3.106 times 5.222 s by the root of 12."""
+    pooled = Pooled([run(30, 30, 1), run(40, 30, 1)])
+    assert pooled.download.value == pytest.approx(35.0)
+    assert pooled.download.trials == 12
+    assert pooled.download.high - pooled.download.value == pytest.approx(3.106 * 5.222 / 12**0.5, rel=1e-3)
+    assert pooled.leechers[0] == pytest.approx(70.0)
+    assert pooled.users == 2400
