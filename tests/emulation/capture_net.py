@@ -17,7 +17,7 @@ CLONE_NEWNET = 0x40000000
 
 
 def ip(command: str, *keep: int) -> None:
-    subprocess.run(["ip", *command.split()], check=True, pass_fds=keep, timeout=20)
+    subprocess.run(["ip", *command.split()], check=True, pass_fds=keep, timeout=120)
 
 
 @contextmanager

@@ -183,16 +183,16 @@ def test_goes_on_after_a_link_was_unplugged(run_inside: Run) -> None:
 def full_disk() -> dict[str, Any]:
     net = Net()
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], check=True, timeout=20)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", directory], check=True, timeout=120)
         taps = [Tap("a", "w0a", net.wires), Tap("b", "w0b", net.wires)]
         capture = start(capture_plan(), taps, RunDir(Path(directory)))
         exchange(net, 50, size=1400)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while not (early := capture.failure()) and time.monotonic() < deadline:
             exchange(net, 1)
         statistics = capture.stop()
         file = frames_of.read(RunDir(Path(directory)).capture)
-        subprocess.run(["umount", "--lazy", directory], check=True, timeout=20)
+        subprocess.run(["umount", "--lazy", directory], check=True, timeout=120)
     return {"early": early, "statistics": statistics, "frames": len(file.frames), "truncated": file.truncated}
 
 

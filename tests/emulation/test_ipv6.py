@@ -123,7 +123,7 @@ def alone() -> dict[str, Any]:
         with namespaces(engine).inside("h2"):
             listener = socket.create_server((plan.node["h2"].address, 4000), family=socket.AF_INET6)
         with namespaces(engine).inside("h1"):
-            stream = socket.create_connection((plan.node["h2"].address, 4000), timeout=5)
+            stream = socket.create_connection((plan.node["h2"].address, 4000), timeout=60)
             control = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
             old = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout
         accepted, remote = listener.accept()

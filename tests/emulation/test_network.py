@@ -68,7 +68,7 @@ def mininet_view(centre: str) -> dict[str, Any]:
         net = engine.net
         h1 = net.get("h1")
         started = [node.name for node in net.values() if node.shell is not None]
-        lost = net.pingAll(timeout="2")
+        lost = net.pingAll(timeout="20")
         return {
             "started": started,
             "hosts": sorted(host.name for host in net.hosts),
@@ -224,7 +224,7 @@ def congestion(algorithm: str) -> list[str]:
         with namespaces(engine).inside("h2"):
             server = socket.create_server(("10.0.0.2", 5000))
         with namespaces(engine).inside("h1"):
-            client = socket.create_connection(("10.0.0.2", 5000), timeout=5)
+            client = socket.create_connection(("10.0.0.2", 5000), timeout=60)
         accepted, _ = server.accept()
         ends = (client, accepted)
         return [end.getsockopt(socket.IPPROTO_TCP, 13, 16).rstrip(b"\0").decode() for end in ends]  # TCP_CONGESTION
@@ -273,7 +273,7 @@ def open_vswitch() -> dict[str, Any]:
     links = [Link(f"l{number}", a, b, FAST, FAST) for number, (a, b) in enumerate(ends)]
     with running(plan_of(nodes, links, switch="ovs")) as engine:
         return {
-            "lost": engine.net.pingAll(timeout="2"),
+            "lost": engine.net.pingAll(timeout="20"),
             "ports": engine.net.get("s2").cmd("ip -brief link"),
             "differences": engine.network.differences(),
         }

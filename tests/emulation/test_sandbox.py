@@ -23,7 +23,7 @@ from topologies.model import Impairment
 
 pytestmark = pytest.mark.emulation
 Run = Callable[..., Any]
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 ENTER = "import os,sys,signal,json; from harness.emulation import sandbox; "
 

@@ -145,7 +145,7 @@ def throughput(shaping: str) -> dict[str, Any]:
             client = subprocess.run(
                 ["iperf3", "-c", "10.0.0.2", "-t", "5", "-O", "1", "-J"], capture_output=True, text=True, check=True
             )
-        server.communicate(timeout=10)
+        server.communicate(timeout=120)
         result = json.loads(client.stdout)
         train = Train(engine, "h2", "h1")
         begin = engine.now()

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 ROOT = Path(__file__).parents[2]
 # the protocol "odd" is one of the classes of odd_cores.py, each a role
 PROGRAM = """

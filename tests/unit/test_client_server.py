@@ -312,7 +312,7 @@ def test_aria2_downloads_over_several_streams(tmp_path):
         peer.wait_for("op_end", op="1", ok=True)
         aria2 = ["aria2c", "--no-conf", "--quiet", "--split=4", "--min-split-size=1M", "--max-connection-per-server=4"]
         where = ["--dir", str(tmp_path), "--out", "fetched", f"http://{peer.address}/file"]
-        subprocess.run([*aria2, *where], check=True, timeout=20)
+        subprocess.run([*aria2, *where], check=True, timeout=120)
         assert (tmp_path / "fetched").read_bytes() == content.read("file", 0, 5_000_000)
         peer.order("dump")
         assert peer.wait_for("state")["state"]["requests"] >= 4

@@ -51,7 +51,7 @@ def test_a_peer_answers_in_the_family_of_the_question():
         for family, address in ((socket.AF_INET, where["address"]), (socket.AF_INET6, where["address6"])):
             to = Address.parse(address)
             with socket.socket(family, socket.SOCK_DGRAM) as asker:
-                asker.settimeout(20)
+                asker.settimeout(120)
                 asker.sendto(ping, to)
                 data, source = asker.recvfrom(2000)
             assert b"1:y1:re" in data
@@ -66,7 +66,7 @@ def test_streams_leave_by_their_family():
         to = Address("::1", server.getsockname()[1])
         streams.connect(2, to, 1.0)
         accepted, remote = server.accept()
-        for fd, mask in epoll.poll(20):
+        for fd, mask in epoll.poll(120):
             streams.ready(fd, mask, 1.0)
         assert told == [Opened(2, to, inbound=False)]
         assert remote[0] == "::1"

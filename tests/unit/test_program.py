@@ -225,7 +225,7 @@ def test_it_is_ready_when_its_output_says_so_and_stops_by_its_own_signal(tmp_pat
     process.send_signal(signal.SIGTERM)
     rest = told(process, "stopped")
     assert [(event["event"], event.get("count")) for event in rest] == [("parting", 7), ("stopped", None)]
-    out, log = process.communicate(timeout=20)
+    out, log = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "")
     assert log == "up and running\nbye 7\n"
 
@@ -238,7 +238,7 @@ def test_a_file_shows_readiness_and_the_exit_status_is_handed_on(tmp_path: Path)
     process.stdin.write('{"op": "1", "verb": "dump"}\n')
     process.stdin.flush()
     assert told(process, "stopped")[-1]["reason"] == "it ended"
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode == 9
 
 
@@ -263,14 +263,14 @@ def test_a_download_is_right_when_the_file_is(right: bool, tmp_path: Path) -> No
     )
     assert ends["4.swarm"]["reason"] == "unknown verb"
     process.stdin.close()
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     process.stdout.close()  # type: ignore[union-attr]
     process.stderr.close()  # type: ignore[union-attr]
 
 
 def test_a_program_that_cannot_be_run(tmp_path: Path) -> None:
     process = shell(tmp_path, program=["/nonexistent/program"])
-    _out, log = process.communicate(timeout=20)
+    _out, log = process.communicate(timeout=120)
     assert process.returncode == 127
     assert "cannot run /nonexistent/program" in log
 
@@ -282,6 +282,6 @@ def test_it_dies_with_its_shell(tmp_path: Path) -> None:
     born = told(process, "born")[-1]["pid"]
     ended = os.pidfd_open(born)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert select.select([ended], [], [], 20)[0]
     os.close(ended)

@@ -20,7 +20,7 @@ from harness.records import RunDir
 from harness.run import conduct
 from harness.timeless import VIRTUAL, refuse_throttles
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 SHARE = 0.2
 WEAK = """\
 name: weak
