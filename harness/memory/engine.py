@@ -20,7 +20,7 @@ from peers.store import MemoryStore
 
 PROBE_BYTES = 32
 BOOT_S = 1.0  # engine time at its start: never 0, so that a forgotten time stamp is seen
-SIGNALS = {"KILL": -9, "TERM": 0}  # how a peer's process ends by them
+KILLED = -9  # how a peer's process ends by it
 
 
 class MemoryEngine:
@@ -91,8 +91,10 @@ class MemoryEngine:
         peer = self.peers.get(action.peer)
         if peer is None or not peer.alive:
             raise EmulationError(f"peer {action.peer} is not running: no signal {action.signal}")
-        if action.signal in SIGNALS:
-            peer.end(SIGNALS[action.signal])
+        if action.signal == "KILL":
+            peer.end(KILLED)
+        elif action.signal == "TERM":
+            peer.stop()
         else:
             peer.pause(action.signal == "STOP")
 
@@ -183,7 +185,7 @@ class MemoryEngine:
     def finish(self) -> dict[str, Any]:
         for peer in self.peers.values():
             if peer.alive:
-                peer.end(SIGNALS["TERM"])
+                peer.end(0)
         network = self.network.statistics()
         return {"network": network, "shaping": {"queue_full": network["queue_full"]}}  # as the kernel's queues tell it
 

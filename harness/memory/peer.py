@@ -161,7 +161,7 @@ class MemoryPeer:
         elif isinstance(effect, Close):
             self._close(effect.conn)
         elif isinstance(effect, Exit):
-            self.world.clock.after(0.0, self._stop)  # when what this turn asked for is done
+            self.world.clock.after(0.0, self.stop)  # when what this turn asked for is done
 
     # ---- datagrams and timers ----
 
@@ -278,8 +278,8 @@ class MemoryPeer:
         while self._held and not self.paused and self.alive:
             self.take(self._held.popleft())
 
-    def _stop(self) -> None:
-        """The process ends in order, of its own accord."""
+    def stop(self) -> None:
+        """The process ends in order: its core may say goodbye."""
         if self.alive:
             if "stop" in self.core.verbs:
                 self.take(Command("", "stop", {}))
