@@ -81,6 +81,7 @@ def test_a_busy_process_gets_its_share_and_no_more():
             if used <= allowed and held.state("p") == "throttled":
                 break
             held.set("p", None, pid)
+            held.told.clear()
             used, allowed = watched(held, pid)
         assert used <= allowed
         assert held.state("p") == "throttled"
