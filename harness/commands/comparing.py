@@ -94,6 +94,7 @@ def _tell(pair: _Pair, arguments: Namespace) -> int:
     """Print the table, draw the figure."""
     from harness.analysis import compare as comparison
     from harness.plots.agreement import agreement
+    from harness.plots.style import save
 
     output = Path(arguments.output) if arguments.output else pair.output
     table = comparison.table(pair.differences)
@@ -101,9 +102,7 @@ def _tell(pair: _Pair, arguments: Namespace) -> int:
         output.mkdir(parents=True, exist_ok=True)
         stem = output / pair.stem
         table.to_csv(f"{stem}.csv", index=False)
-        figure = agreement(pair.shown, *pair.names)
-        figure.savefig(f"{stem}.png", dpi=150)
-        figure.savefig(f"{stem}.svg")
+        save(agreement(pair.shown, *pair.names), stem)
     except OSError as error:
         raise RecordError(f"cannot write into {output}: {error.strerror}; choose another --output") from error
     if arguments.json:

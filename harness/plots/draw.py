@@ -16,7 +16,6 @@ from harness.errors import HarnessError, RecordError
 from harness.plots.names import FIGURES
 from harness.records import RunDir
 
-PNG_DPI = 150
 HEAVY = ["overlay_map", "latency_cdf", "success_over_time", "fidelity", "traffic_over_time", "lookups_raster"]
 """Begun first, so that both processes end at about the same time."""
 
@@ -24,7 +23,7 @@ HEAVY = ["overlay_map", "latency_cdf", "success_over_time", "fidelity", "traffic
 def draw(data: Dataset, names: Sequence[str], mark: str) -> dict[str, str]:
     """Draw these figures as PNG and SVG; {name: why not} for those that the run has nothing for. Raises RecordError."""
     from harness.plots.registry import PLOTS
-    from harness.plots.style import NothingToDraw, settle, stamp, style
+    from harness.plots.style import NothingToDraw, save, settle, stamp, style
 
     missing: dict[str, str] = {}
     data.run_dir.figures.mkdir(exist_ok=True)
@@ -41,8 +40,7 @@ def draw(data: Dataset, names: Sequence[str], mark: str) -> dict[str, str]:
             stamp(figure, mark)
             settle(figure)
             try:
-                figure.savefig(files[0], dpi=PNG_DPI)
-                figure.savefig(files[1], metadata={"Date": None})
+                save(figure, data.run_dir.figures / name)
             except OSError as error:
                 raise RecordError(f"cannot write {data.run_dir.figures}: {error.strerror}") from error
     return missing

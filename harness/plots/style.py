@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib as mpl
 
@@ -27,6 +28,7 @@ INK, FAINT, PAPER = "#1B1F24", "#8A919A", "#FFFFFF"
 RULE = "#E3E6EA"
 FAULT = "#5B5F66"
 WIDTH = 9.0  # inches: 900 pixels on a page
+PNG_DPI = 150
 
 _RC = {
     "axes.edgecolor": FAINT, "axes.labelcolor": INK, "axes.titlesize": 10.5, "axes.titleweight": "bold",
@@ -44,6 +46,13 @@ def style() -> Iterator[None]:
     """Within it, figures look as ours do; nothing stays behind."""
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook"), mpl.rc_context(_RC):
         yield
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """As STEM.png and STEM.svg, the same bytes each time. Raises OSError."""
+    figure.savefig(f"{stem}.png", dpi=PNG_DPI)
+    with mpl.rc_context({"svg.hashsalt": _RC["svg.hashsalt"]}):  # else the names of clipping paths are random
+        figure.savefig(f"{stem}.svg", metadata={"Date": None})
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

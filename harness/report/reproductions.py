@@ -12,12 +12,12 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from harness.errors import RecordError
+from harness.plots.style import save
 from harness.report import svg
 from harness.report.page import HERE
 from harness.reproduce.kept import COLUMNS, ENGINES, Kept, Line
 from harness.reproduce.targets import MODULES
 
-PNG_DPI = 150
 WORDS = ("PASS", "FAIL", "INCONCLUSIVE", "VOID")
 
 
@@ -26,8 +26,7 @@ def save_figure(root: Path, ident: str, engine: str, figure: Figure) -> None:
     stem = _stem(root, ident, engine)
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(stem.with_suffix(".png"), dpi=PNG_DPI)
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        save(figure, stem)
     except OSError as error:
         raise RecordError(f"cannot write into {stem.parent}: {error.strerror}") from error
 

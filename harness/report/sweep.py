@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from harness.analysis.metrics import METRICS
 from harness.errors import RecordError
-from harness.plots.style import NothingToDraw
+from harness.plots.style import NothingToDraw, save
 from harness.plots.sweep import draw
 from harness.report import svg
 from harness.report.page import HERE
@@ -19,7 +19,6 @@ from harness.sweep import tables
 from harness.sweep.store import SweepDir
 
 USUAL = ("success_rate", "latency_p50_ms", "messages_per_lookup", "download_last_s", "reach", "time_to_90_ms")
-PNG_DPI = 150
 
 
 def make_sweep_report(place: SweepDir) -> None:
@@ -70,10 +69,9 @@ def _drawn(
         figure = draw(metric, what, values, summary, cells, title)
     except NothingToDraw:
         return None
-    figure.savefig(place.figures / f"{name}.png", dpi=PNG_DPI)
-    drawing = place.figures / f"{name}.svg"
-    figure.savefig(drawing, metadata={"Date": None})
-    return {"name": name, "picture": Markup(svg.inline(drawing.read_text(), name, what))}
+    save(figure, place.figures / name)
+    drawing = (place.figures / f"{name}.svg").read_text()
+    return {"name": name, "picture": Markup(svg.inline(drawing, name, what))}
 
 
 def _page(
