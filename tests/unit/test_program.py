@@ -283,5 +283,5 @@ def test_it_dies_with_its_shell(tmp_path: Path) -> None:
     ended = os.pidfd_open(born)
     process.kill()
     process.communicate(timeout=120)
-    assert select.select([ended], [], [], 20)[0]
+    assert select.select([ended], [], [], 120)[0]
     os.close(ended)
