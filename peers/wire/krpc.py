@@ -2,17 +2,21 @@
 
 160-bit strings (node ids, info_hashes, targets) are integers here, because all that is done with them is XOR.
 Keys that a message need not have ("v", "ip", "ro") are passed over.
+
+Datagrams come by the thousand and most are written in one way, as this module writes them itself: these are read by
+pattern, and all others, with the same result, by way of bencode.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from peers.core import Address
 from peers.wire import Malformed
-from peers.wire.bencode import Value, decode_dict, encode
+from peers.wire.bencode import decode_dict
 from peers.wire.compact import IPV4_SIZE, IPV6_SIZE, pack_address, unpack_address
 
 ID_BITS = 160
@@ -21,6 +25,19 @@ NODE_SIZE, NODE6_SIZE = ID_BYTES + IPV4_SIZE, ID_BYTES + IPV6_SIZE
 WANTS = (b"n4", b"n6")  # nodes of IPv4, of IPv6
 MAX_TRANSACTION = 32  # bytes; BEP 5 expects two
 MAX_TOKEN = 128
+
+_USUAL_NODES = 16  # of IPv4 in one answer, at most
+_USUAL_QUERY = re.compile(
+    rb"d1:ad2:id20:(.{20})"
+    rb"(?:6:target20:(.{20})e1:q9:find_node|9:info_hash20:(.{20})e1:q9:get_peers|e1:q4:ping)"
+    rb"1:t2:(..)1:y1:qe",
+    re.DOTALL,
+)
+_USUAL_RESPONSE = re.compile(
+    rb"d1:rd2:id20:(.{20})(?:5:nodes(%b))?(?:5:token8:(.{8}))?(?:6:valuesl((?:6:.{6})+)e)?e1:t2:(..)1:y1:re"
+    % b"|".join(b"%d:.{%d}" % (size, size) for size in range(0, (_USUAL_NODES + 1) * NODE_SIZE, NODE_SIZE)),
+    re.DOTALL,
+)
 
 GENERIC_ERROR, SERVER_ERROR, PROTOCOL_ERROR, METHOD_UNKNOWN = 201, 202, 203, 204
 
@@ -108,19 +125,45 @@ class BadQuery(Malformed):
 
 
 def encode_message(transaction: bytes, message: Message) -> bytes:
+    """Bencoded, the keys in order."""
     if isinstance(message, Response):
-        body: dict[bytes, Value] = {b"r": _results(message), b"t": transaction, b"y": b"r"}
-    elif isinstance(message, Error):
-        body = {b"e": [message.code, message.text.encode()], b"t": transaction, b"y": b"e"}
-    elif isinstance(message, Unknown):
+        return b"d1:rd%be1:t%b1:y1:re" % (_results(message), _string(transaction))
+    if isinstance(message, Error):
+        return b"d1:eli%de%be1:t%b1:y1:ee" % (message.code, _string(message.text.encode()), _string(transaction))
+    if isinstance(message, Unknown):
         raise ValueError("an unknown method is only ever received")
-    else:
-        body = {b"a": _arguments(message), b"q": KINDS[type(message)].encode(), b"t": transaction, b"y": b"q"}
-    return encode(body)
+    method = KINDS[type(message)].encode()
+    return b"d1:ad%be1:q%b1:t%b1:y1:qe" % (_arguments(message), _string(method), _string(transaction))
 
 
 def decode_message(data: bytes) -> tuple[bytes, Message]:
     """The transaction id and the message. Raises BadQuery, Malformed."""
+    if usual := _USUAL_RESPONSE.fullmatch(data):
+        return _usual_response(*usual.groups())
+    if usual := _USUAL_QUERY.fullmatch(data):
+        return _usual_query(*usual.groups())
+    return _any_message(data)
+
+
+def _usual_query(
+    sender: bytes, target: bytes | None, info_hash: bytes | None, transaction: bytes
+) -> tuple[bytes, Message]:
+    if target is not None:
+        return transaction, FindNode(_number(sender), _number(target))
+    if info_hash is not None:
+        return transaction, GetPeers(_number(sender), _number(info_hash))
+    return transaction, Ping(_number(sender))
+
+
+def _usual_response(
+    sender: bytes, nodes: bytes | None, token: bytes | None, values: bytes | None, transaction: bytes
+) -> tuple[bytes, Message]:
+    told = None if nodes is None else _nodes(nodes[nodes.index(b":") + 1 :], NODE_SIZE)
+    providers = None if values is None else _reachable([values[at : at + 6] for at in range(2, len(values), 8)])
+    return transaction, Response(_number(sender), told, providers, token)
+
+
+def _any_message(data: bytes) -> tuple[bytes, Message]:
     body = decode_dict(data)
     transaction = _bytes(body, b"t")
     if len(transaction) > MAX_TRANSACTION:
@@ -149,35 +192,45 @@ def pack_node(node: NodeInfo) -> bytes:
 
 @lru_cache(maxsize=4096)
 def unpack_node(data: bytes) -> NodeInfo:
-    return NodeInfo(int.from_bytes(data[:ID_BYTES], "big"), unpack_address(data[ID_BYTES:]))
+    return NodeInfo(_number(data[:ID_BYTES]), unpack_address(data[ID_BYTES:]))
 
 
-def _arguments(query: Query) -> dict[bytes, Value]:
-    arguments: dict[bytes, Value] = {b"id": pack_id(query.sender)}
+def _number(id_: bytes) -> int:
+    return int.from_bytes(id_, "big")
+
+
+def _string(data: bytes) -> bytes:
+    return b"%d:%b" % (len(data), data)
+
+
+def _arguments(query: Query) -> bytes:
+    """What is between the `d` and the `e` of the dictionary."""
+    sender = b"2:id20:" + pack_id(query.sender)
     if isinstance(query, FindNode):
-        arguments[b"target"] = pack_id(query.target)
-    elif isinstance(query, GetPeers):
-        arguments[b"info_hash"] = pack_id(query.target)
-    if isinstance(query, (FindNode, GetPeers)) and query.want:
-        arguments[b"want"] = list(query.want)
+        return b"%b6:target20:%b%b" % (sender, pack_id(query.target), _wishes(query.want))
+    if isinstance(query, GetPeers):
+        return b"%b9:info_hash20:%b%b" % (sender, pack_id(query.target), _wishes(query.want))
     if isinstance(query, AnnouncePeer):
-        arguments[b"implied_port"] = int(query.implied_port)
-        arguments[b"info_hash"] = pack_id(query.target)
-        arguments[b"port"] = query.port
-        arguments[b"token"] = query.token
-    return arguments
+        where = pack_id(query.target), query.port, _string(query.token)
+        return sender + b"12:implied_porti%de" % query.implied_port + b"9:info_hash20:%b4:porti%de5:token%b" % where
+    return sender
 
 
-def _results(response: Response) -> dict[bytes, Value]:
-    results: dict[bytes, Value] = {b"id": pack_id(response.sender)}
+def _wishes(want: tuple[bytes, ...]) -> bytes:
+    return b"4:wantl%be" % b"".join([_string(wish) for wish in want]) if want else b""
+
+
+def _results(response: Response) -> bytes:
+    """What is between the `d` and the `e` of the dictionary."""
+    results = b"2:id20:" + pack_id(response.sender)
     if response.nodes is not None:
-        results[b"nodes"] = b"".join([pack_node(node) for node in response.nodes])
+        results += b"5:nodes" + _string(b"".join([pack_node(node) for node in response.nodes]))
     if response.nodes6 is not None:
-        results[b"nodes6"] = b"".join([pack_node(node) for node in response.nodes6])
-    if response.values is not None:
-        results[b"values"] = [pack_address(address) for address in response.values]
+        results += b"6:nodes6" + _string(b"".join([pack_node(node) for node in response.nodes6]))
     if response.token is not None:
-        results[b"token"] = response.token
+        results += b"5:token" + _string(response.token)
+    if response.values is not None:
+        results += b"6:valuesl%be" % b"".join([_string(pack_address(address)) for address in response.values])
     return results
 
 
@@ -237,7 +290,7 @@ def _error(body: Mapping[bytes, Any]) -> Error:
 def _nodes(data: bytes, size: int) -> tuple[NodeInfo, ...]:
     if len(data) % size:
         raise Malformed(f"{len(data)} bytes are no whole number of compact nodes of {size} bytes")
-    nodes = (unpack_node(data[at : at + size]) for at in range(0, len(data), size))
+    nodes = [unpack_node(data[at : at + size]) for at in range(0, len(data), size)]
     return tuple([node for node in nodes if node.address.port])
 
 
@@ -246,6 +299,10 @@ def _values(values: object) -> tuple[Address, ...]:
         isinstance(v, bytes) and len(v) in (IPV4_SIZE, IPV6_SIZE) for v in values
     ):
         raise Malformed("the values are no list of compact addresses")
+    return _reachable(values)
+
+
+def _reachable(values: list[bytes]) -> tuple[Address, ...]:
     addresses = [unpack_address(value) for value in values]
     return tuple([address for address in addresses if address.port])
 
@@ -254,7 +311,7 @@ def _id(fields: Mapping[bytes, Any], key: bytes) -> int:
     value = fields.get(key)
     if not isinstance(value, bytes) or len(value) != ID_BYTES:
         raise Malformed(f"{key.decode()} is no string of {ID_BYTES} bytes")
-    return int.from_bytes(value, "big")
+    return _number(value)
 
 
 def _bytes(fields: Mapping[bytes, Any], key: bytes) -> bytes:

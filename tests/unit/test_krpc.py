@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peers.core import Address
-from peers.wire import Malformed
+from peers.wire import Malformed, bencode, krpc
+from peers.wire.compact import pack_address
 from peers.wire.krpc import (
     AnnouncePeer,
     BadQuery,
@@ -18,6 +19,8 @@ from peers.wire.krpc import (
     Unknown,
     decode_message,
     encode_message,
+    pack_id,
+    pack_node,
 )
 
 
@@ -149,3 +152,105 @@ def test_mutated_messages(data, at, inserted, removed):
         return
     if not isinstance(message, Unknown):
         assert decode_message(encode_message(transaction, message)) == (transaction, message)
+
+
+# ---- what is written and read by pattern is what bencode says ----
+
+IDS = st.one_of(st.integers(0, 2**160 - 1), st.just(0))
+IPV4 = st.builds(Address, st.ip_addresses(v=4).map(str), st.integers(0, 65535))
+IPV6 = st.builds(Address, st.ip_addresses(v=6).map(str), st.integers(0, 65535))
+WISHES = st.sampled_from([(), (), (b"n4",), (b"n6",), (b"n4", b"n6")])
+TOKENS = st.one_of(st.binary(min_size=8, max_size=8), st.binary(max_size=140))
+TRANSACTIONS = st.one_of(st.binary(min_size=2, max_size=2), st.binary(max_size=40))
+
+
+def several(what, most=20):
+    return st.none() | st.lists(what, max_size=most).map(tuple)
+
+
+QUERIES = st.one_of(
+    st.builds(Ping, IDS),
+    st.builds(FindNode, IDS, IDS, WISHES),
+    st.builds(GetPeers, IDS, IDS, WISHES),
+    st.builds(AnnouncePeer, IDS, IDS, st.integers(-1, 70_000), TOKENS, st.booleans()),
+)
+RESPONSES = st.builds(
+    Response,
+    IDS,
+    several(st.builds(NodeInfo, IDS, IPV4)),
+    several(st.one_of(IPV4, IPV4, IPV4, IPV6)),
+    st.none() | TOKENS,
+    st.none() | several(st.builds(NodeInfo, IDS, IPV6)),
+)
+MESSAGES = st.one_of(QUERIES, RESPONSES, st.builds(Error, st.integers(), st.text()))
+
+
+def by_bencode(transaction, message):
+    """The same message written by the rules alone: a dictionary."""
+    body = {b"t": transaction}
+    if isinstance(message, Response):
+        body |= {b"y": b"r", b"r": results(message)}
+    elif isinstance(message, Error):
+        body |= {b"y": b"e", b"e": [message.code, message.text.encode()]}
+    else:
+        body |= {b"y": b"q", b"q": krpc.KINDS[type(message)].encode(), b"a": arguments(message)}
+    return bencode.encode(body)
+
+
+def results(response):
+    fields = {b"id": pack_id(response.sender), b"token": response.token}
+    for key, nodes in ((b"nodes", response.nodes), (b"nodes6", response.nodes6)):
+        fields[key] = None if nodes is None else b"".join(map(pack_node, nodes))
+    fields[b"values"] = None if response.values is None else list(map(pack_address, response.values))
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def arguments(query):
+    fields = {b"id": pack_id(query.sender)}
+    if not isinstance(query, Ping):
+        fields[b"target" if isinstance(query, FindNode) else b"info_hash"] = pack_id(query.target)
+    if isinstance(query, AnnouncePeer):
+        fields |= {b"implied_port": int(query.implied_port), b"port": query.port, b"token": query.token}
+    elif not isinstance(query, Ping) and query.want:
+        fields[b"want"] = list(query.want)
+    return fields
+
+
+def outcome(decode, data):
+    try:
+        return decode(data)
+    except Malformed as error:
+        return type(error), str(error), getattr(error, "transaction", None)
+
+
+@settings(deadline=None, max_examples=300)
+@given(TRANSACTIONS, MESSAGES)
+def test_messages_are_bencoded(transaction, message):
+    assert encode_message(transaction, message) == by_bencode(transaction, message)
+
+
+@settings(deadline=None, max_examples=500)
+@given(TRANSACTIONS, MESSAGES)
+def test_a_pattern_reads_what_bencode_reads(transaction, message):
+    data = encode_message(transaction, message)
+    assert outcome(decode_message, data) == outcome(krpc._any_message, data)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(TRANSACTIONS, MESSAGES, st.data())
+def test_a_pattern_reads_mutated_messages_as_bencode_does(transaction, message, draw):
+    data = encode_message(transaction, message)
+    at = draw.draw(st.integers(0, len(data)))
+    inserted = draw.draw(
+        st.one_of(st.binary(max_size=4), st.sampled_from([b"e", b"d", b"0", b"1", b":", b"26:", b"le"]))
+    )
+    mutated = data[:at] + inserted + data[at + draw.draw(st.integers(0, 4)) :]
+    assert outcome(decode_message, mutated) == outcome(krpc._any_message, mutated)
+
+
+@settings(deadline=None, max_examples=300)
+@given(TRANSACTIONS, MESSAGES, TRANSACTIONS, MESSAGES, st.data())
+def test_a_pattern_reads_pieces_of_two_messages_as_bencode_does(transaction, message, other, another, draw):
+    one, two = encode_message(transaction, message), encode_message(other, another)
+    spliced = one[: draw.draw(st.integers(0, len(one)))] + two[draw.draw(st.integers(0, len(two))) :]
+    assert outcome(decode_message, spliced) == outcome(krpc._any_message, spliced)
