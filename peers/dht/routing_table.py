@@ -27,19 +27,22 @@ BAD_AFTER = 2  # questions in a row without an answer; BEP 5: "multiple"
 
 @dataclass(slots=True)
 class Contact:
-    id: int
-    address: Address
+    info: NodeInfo
     heard_at: float
     failures: int = 0  # questions in a row that it did not answer
     locked_until: float = 0.0
 
     @property
-    def bad(self) -> bool:
-        return self.failures >= BAD_AFTER
+    def id(self) -> int:
+        return self.info.id
 
     @property
-    def info(self) -> NodeInfo:
-        return NodeInfo(self.id, self.address)
+    def address(self) -> Address:
+        return self.info.address
+
+    @property
+    def bad(self) -> bool:
+        return self.failures >= BAD_AFTER
 
 
 @dataclass(slots=True)
@@ -80,19 +83,18 @@ class RoutingTable:
 
     def closest(self, target: int, count: int) -> list[NodeInfo]:
         """The `count` contacts closest to `target` that are not bad: what others are told."""
-        usable = {
-            node_id: contact
-            for bucket in self.buckets
-            for node_id, contact in bucket.contacts.items()
-            if contact.failures < BAD_AFTER
-        }
-        return [usable[node_id].info for node_id in sorted(usable, key=target.__xor__)[:count]]
+        found: list[NodeInfo] = []
+        for contacts in self._outward(target):
+            found += [contact.info for contact in contacts if contact.failures < BAD_AFTER]
+            if len(found) >= count:
+                break
+        return found[:count]
 
     def seeds(self, target: int, count: int, now: float) -> list[NodeInfo]:
         """Where our own lookups begin: the closest that are not to be left alone, or all when there is no such."""
-        contacts = [contact for contact in self if contact.locked_until <= now] or list(self)
-        contacts.sort(key=lambda contact: contact.id ^ target)
-        return [contact.info for contact in contacts[:count]]
+        every = [contact for contacts in self._outward(target) for contact in contacts]
+        free = [contact for contact in every if contact.locked_until <= now]
+        return [contact.info for contact in (free or every)[:count]]
 
     # ---- what contacts do ----
 
@@ -104,11 +106,11 @@ class RoutingTable:
         contact = bucket.contacts.get(node.id)
         if contact is None:
             return self._insert(node, now)
-        if contact.address != node.address and not contact.bad:
+        if contact.info != node and not contact.bad:
             return None  # a stranger that claims a living contact's id
         if contact.bad:
             self._on_edge(node.address, True)
-        contact.address, contact.heard_at, contact.failures, contact.locked_until = node.address, now, 0, 0.0
+        contact.info, contact.heard_at, contact.failures, contact.locked_until = node, now, 0, 0.0
         bucket.contacts[node.id] = bucket.contacts.pop(node.id)
         bucket.changed_at = now
         return self._challenge(bucket, now)
@@ -121,7 +123,7 @@ class RoutingTable:
         contact = bucket.contacts.get(node.id)
         if contact is None:
             return node if self._has_place(bucket, node) else self._wait(bucket, node, now)
-        if contact.address != node.address:
+        if contact.info != node:
             return None
         if contact.bad:
             return node  # back, perhaps: a cut may let pass one direction only
@@ -185,18 +187,35 @@ class RoutingTable:
 
     # ---- inside ----
 
-    def _bucket(self, node_id: int) -> Bucket:
+    def _index(self, node_id: int) -> int:
         shared_bits = ID_BITS - (node_id ^ self.own_id).bit_length()
-        return self.buckets[min(shared_bits, len(self.buckets) - 1)]
+        return min(shared_bits, len(self.buckets) - 1)
+
+    def _bucket(self, node_id: int) -> Bucket:
+        return self.buckets[self._index(node_id)]
+
+    def _outward(self, target: int) -> Iterator[list[Contact]]:
+        """Bucket by bucket, all contacts in the order of their distance to `target`.
+
+        Those of bucket i differ from us in bit i, where those of later buckets do not: they are the closer ones if
+        `target` differs there too, and the farther ones otherwise.
+        """
+        last = len(self.buckets) - 1
+        differing = (target ^ self.own_id) >> (ID_BITS - last)
+        nearer = [index for index in range(last) if differing >> (last - 1 - index) & 1]
+        farther = [index for index in range(last - 1, -1, -1) if not differing >> (last - 1 - index) & 1]
+        for index in (*nearer, last, *farther):
+            contacts = self.buckets[index].contacts
+            yield [contacts[node_id] for node_id in sorted(contacts, key=target.__xor__)]
 
     def _has_place(self, bucket: Bucket, node: NodeInfo) -> bool:
-        room = len(bucket.contacts) < self._k or any(contact.bad for contact in bucket.contacts.values())
+        room = len(bucket.contacts) < self._k or _bad(bucket) is not None
         return room or (bucket is self.buckets[-1] and len(self.buckets) < ID_BITS) or self._is_near(node)
 
     def _insert(self, node: NodeInfo, now: float) -> NodeInfo | None:
         bucket = self._bucket(node.id)
         while len(bucket.contacts) >= self._k:
-            bad = next((contact for contact in bucket.contacts.values() if contact.bad), None)
+            bad = _bad(bucket)
             if bad is not None:
                 del bucket.contacts[bad.id]
             elif bucket is self.buckets[-1] and len(self.buckets) < ID_BITS:
@@ -207,7 +226,7 @@ class RoutingTable:
             else:
                 return self._wait(bucket, node, now)
         bucket.replacements.pop(node.id, None)
-        bucket.contacts[node.id] = Contact(node.id, node.address, now)
+        bucket.contacts[node.id] = Contact(node, now)
         bucket.changed_at = now
         self.arrivals += 1
         self._on_edge(node.address, True)
@@ -215,27 +234,33 @@ class RoutingTable:
         return None
 
     def _is_near(self, node: NodeInfo) -> bool:
-        """Whether fewer than k contacts are closer to us."""
+        """Whether fewer than k contacts are closer to us: of its own bucket some, of those behind it all."""
+        index = self._index(node.id)
         distance = node.id ^ self.own_id
         closer = 0
-        for bucket in reversed(self.buckets):  # the closest first
+        for bucket in self.buckets[:index:-1]:  # the closest first
             for contact in bucket.contacts.values():
-                if contact.id ^ self.own_id < distance and not contact.bad:
-                    closer += 1
-                    if closer >= self._k:
-                        return False
-        return True
+                closer += contact.failures < BAD_AFTER
+            if closer >= self._k:
+                return False
+        for node_id, contact in self.buckets[index].contacts.items():
+            closer += node_id ^ self.own_id < distance and contact.failures < BAD_AFTER
+        return closer < self._k
 
     def _trim(self) -> None:
         """Beyond k contacts a bucket keeps only those that are among the k closest to ourselves, the older first."""
         for bucket in self.buckets:
-            for contact in list(reversed(bucket.contacts.values())):
-                if len(bucket.contacts) <= self._k:
-                    break
-                if not self._is_near(contact.info):
-                    del bucket.contacts[contact.id]
-                    if not contact.bad:
-                        self._on_edge(contact.address, False)
+            if len(bucket.contacts) > self._k:
+                self._shorten(bucket)
+
+    def _shorten(self, bucket: Bucket) -> None:
+        for contact in list(reversed(bucket.contacts.values())):
+            if len(bucket.contacts) <= self._k:
+                break
+            if not self._is_near(contact.info):
+                del bucket.contacts[contact.id]
+                if not contact.bad:
+                    self._on_edge(contact.address, False)
 
     def _split(self) -> None:
         old, index = self.buckets[-1], len(self.buckets) - 1
@@ -270,3 +295,11 @@ class RoutingTable:
         if not bucket.replacements:
             return None
         return NodeInfo(*bucket.replacements.popitem())
+
+
+def _bad(bucket: Bucket) -> Contact | None:
+    """The first contact that gives way to a newcomer."""
+    for contact in bucket.contacts.values():
+        if contact.failures >= BAD_AFTER:
+            return contact
+    return None

@@ -2,6 +2,9 @@
 
 from random import Random
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from peers.core import Address
 from peers.dht.routing_table import RoutingTable
 from peers.wire.krpc import ID_BITS, NodeInfo
@@ -281,3 +284,32 @@ def test_any_history_keeps_the_table_in_order():
         for node_id in [*bucket.contacts, *bucket.replacements]:
             shared_bits = ID_BITS - node_id.bit_length()
             assert shared_bits == index or (index == len(table.buckets) - 1 and shared_bits > index)
+
+
+# ---- against the plain definitions ----
+
+OWN = 0b1011 << 156 | 0b0110 << 80 | 5
+FAR_AND_NEAR = st.builds(lambda bits, shared: OWN ^ (bits >> shared), st.integers(0, 2**160 - 1), st.integers(0, 161))
+DEEDS = st.lists(
+    st.tuples(st.sampled_from(["answered", "answered", "answered", "asked", "failed", "vanished"]), st.integers(0, 59)),
+    max_size=150,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(FAR_AND_NEAR, min_size=60, max_size=60, unique=True), st.integers(1, 4), DEEDS, st.data())
+def test_who_is_closest_is_a_matter_of_distance_alone(known, k, deeds, draw):
+    table = RoutingTable(OWN, k, GOOD_S, BACKOFF_S, lambda address, up: None)
+    for now, (deed, number) in enumerate(deeds):
+        one = NodeInfo(known[number], Address(f"10.0.0.{number}", 6881))
+        arguments = {"failed": (one.id, now), "vanished": (one.id,)}.get(deed, (one, now))
+        getattr(table, deed)(*arguments)
+        assert all(table.get(contact.id) is contact for contact in table)
+    target, count, now = draw.draw(FAR_AND_NEAR), draw.draw(st.integers(1, 12)), len(deeds)
+    everybody = sorted(table, key=lambda contact: contact.id ^ target)
+    usable = [contact.info for contact in everybody if not contact.bad]
+    free = [contact for contact in everybody if contact.locked_until <= now] or everybody
+    assert table.closest(target, count) == usable[:count]
+    assert table.seeds(target, count, now) == [contact.info for contact in free[:count]]
+    closer = [contact for contact in everybody if not contact.bad and contact.id ^ OWN < target ^ OWN]
+    assert table._is_near(NodeInfo(target, Address("10.0.0.1", 1))) == (len(closer) < k)
