@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from heapq import heappop, heappush
 from itertools import count
 
 
@@ -17,7 +17,9 @@ class Clock:
 
     def at(self, moment: float, do: Callable[[], None]) -> None:
         """Do something at a moment; what is in the past is done next."""
-        heapq.heappush(self._heap, (max(moment, self.now), next(self._order), do))
+        if moment < self.now:
+            moment = self.now
+        heappush(self._heap, (moment, next(self._order), do))
 
     def after(self, delay_s: float, do: Callable[[], None]) -> None:
         self.at(self.now + delay_s, do)
@@ -29,5 +31,12 @@ class Clock:
 
     def step(self) -> None:
         """Go to the next event and do it."""
-        self.now, _, do = heapq.heappop(self._heap)
+        self.now, _, do = heappop(self._heap)
         do()
+
+    def run(self, until: float, notices: Sized) -> None:
+        """One event after the other up to a moment, or until there are notices."""
+        heap = self._heap
+        while not notices and heap and heap[0][0] <= until:
+            self.now, _, do = heappop(heap)
+            do()

@@ -14,6 +14,7 @@ from harness.memory.network import WIRE_OVERHEAD_BYTES, Network, refuse_unmodell
 from harness.memory.peer import MemoryPeer, World
 from harness.plan.model import Plan
 from harness.records import RunDir
+from harness.seldom import collect_seldom
 from harness.timeless import MEMORY, refuse_throttles, timeless
 from peers.core import Address, Command
 from peers.store import MemoryStore
@@ -41,6 +42,7 @@ class MemoryEngine:
         self._open: set[Endpoint] = set()  # sockets of `exchange`
 
     def build(self, say: Say) -> None:
+        collect_seldom()
         refuse_unmodelled(self.plan)
         refuse_throttles(self.plan, MEMORY)
         refuse(self.plan)
@@ -163,8 +165,7 @@ class MemoryEngine:
 
     def wait(self, until: float) -> list[Notice]:
         clock = self.clock
-        while not self._notices and clock.next_event <= until:
-            clock.step()
+        clock.run(until, self._notices)
         if not self._notices and until != float("inf"):
             clock.now = max(clock.now, until)
         notices, self._notices = self._notices, []

@@ -20,6 +20,60 @@ LOOPBACK_S = 30e-6
 WIRE_OVERHEAD_BYTES = {"udp": 42, "tcp": 66}  # Ethernet 14 + IPv4 20 + UDP 8, or TCP 32 with time stamps
 
 
+class Packet:
+    """A packet on its way: the links of its path, one after the other, and what is done at the end."""
+
+    __slots__ = ("arrive", "at", "clock", "lost", "size", "ways")
+
+    def __init__(
+        self, clock: Clock, ways: Sequence[Way], size: int, arrive: Callable[[], None],
+        lost: Callable[[], None] | None, at: int = 0,
+    ) -> None:  # fmt: skip
+        self.clock, self.ways, self.size, self.arrive, self.lost = clock, ways, size, arrive, lost
+        self.at = at  # the next link's place in the path
+
+    def enter(self) -> None:
+        """Come to the next link."""
+        at = self.at
+        way = self.ways[at]
+        way.entered_bytes += self.size
+        arrival = way.reach(self.clock.now)
+        if arrival is None:
+            self._lose()
+            return
+        self.at = at + 1
+        if way.calm:
+            self._cross(way, arrival)
+            return
+        twice = way.befalls(way.impairment.duplicate_pct)
+        second = Packet(self.clock, self.ways, self.size, self.arrive, None, self.at) if twice else None
+        self._cross(way, arrival)
+        if second:  # whoever sends knows of one packet only
+            second._cross(way, arrival)
+
+    def _lose(self) -> None:
+        if self.lost:
+            self.lost()
+
+    def _cross(self, way: Way, arrival: float) -> None:
+        """Get to the rate limit at `arrival`; a packet that is corrupted uses the link like any other."""
+        out = way.send(arrival, self.size)
+        if out is None:
+            self._lose()
+            return
+        leave = self.arrive if self.at == len(self.ways) else self.enter
+        if not way.calm and way.befalls(way.impairment.corrupt_pct):
+            way.corrupted += 1
+            leave = self._lose  # its checksum is wrong: nobody takes it
+        if way.line is None:
+            self.clock.at(out, leave)
+        elif way.impairment.rate_mbit is None:
+            self.clock.at(out, lambda: way.let_go(self.size, leave))
+        else:
+            way.line.append(Queued(arrival, self.size, out, leave))
+            self.clock.at(out, lambda: way.let_go_until(self.clock.now))
+
+
 class Network:
     """The underlay of a plan."""
 
@@ -28,6 +82,7 @@ class Network:
         self._topology = plan.topology
         self._planned = self._routes = Routes(self._topology)
         self._paths: dict[tuple[str, str], list[Way] | None] = {}
+        self._delays: dict[tuple[str, str], float] = {}
         self._courses: dict[tuple[str, str], tuple[Course, ...]] = {}  # of those whose packets take several ways
         self._choice = stream(plan.seed, "memory", "multipath") if plan.network.multipath == "packet" else None
         self.ways: dict[tuple[str, Direction], Way] = {}
@@ -62,57 +117,14 @@ class Network:
             if lost:
                 lost()
             return
-        self._enter(ways, 0, size, arrive, lost)
-
-    def _enter(
-        self, ways: list[Way], number: int, size: int, arrive: Callable[[], None], lost: Callable[[], None] | None
-    ) -> None:
-        way = ways[number]
-        way.entered_bytes += size
-        arrival = way.reach(self.clock.now)
-        if arrival is None:
-            if lost:
-                lost()
-            return
-        twice = way.befalls(way.impairment.duplicate_pct)
-        self._cross(ways, number, arrival, size, arrive, lost)
-        if twice:  # whoever sends knows of one packet only
-            self._cross(ways, number, arrival, size, arrive, None)
-
-    def _cross(
-        self, ways: list[Way], number: int, arrival: float, size: int, arrive: Callable[[], None],
-        lost: Callable[[], None] | None,
-    ) -> None:  # fmt: skip
-        """A packet that gets to the rate limit at `arrival`; one that is corrupted uses the link like any other."""
-        way = ways[number]
-        out = way.send(arrival, size)
-        if out is None:
-            if lost:
-                lost()
-            return
-        if way.befalls(way.impairment.corrupt_pct):
-            way.corrupted += 1
-            leave = lost or _nothing  # its checksum is wrong: nobody takes it
-        else:
-            leave = arrive if number + 1 == len(ways) else lambda: self._enter(ways, number + 1, size, arrive, lost)
-        if way.line is None:
-            self.clock.at(out, leave)
-        elif way.impairment.rate_mbit is None:
-            self.clock.at(out, lambda: way.let_go(size, leave))
-        else:
-            way.line.append(Queued(arrival, size, out, leave))
-            self.clock.at(out, lambda: self._leave(way))
-
-    def _leave(self, way: Way) -> None:
-        """Some moment that was promised has come; it may have been put off, or brought forward, since."""
-        while way.line and way.line[0].out <= self.clock.now:
-            packet = way.line.popleft()
-            way.let_go(packet.size, packet.leave)
+        Packet(self.clock, ways, size, arrive, lost).enter()
 
     def delay_s(self, source: str, target: str) -> float:
         """The configured one-way delay, whatever the state of the links."""
-        ways = self._path(source, target) or []
-        return sum(way.impairment.delay_ms for way in ways) / 1e3
+        key = (source, target)
+        if key not in self._delays:
+            self._delays[key] = sum(way.impairment.delay_ms for way in self._path(source, target) or []) / 1e3
+        return self._delays[key]
 
     def _any_path(self, source: str, target: str, choice: Random) -> list[Way] | None:
         """Each time another of the ways that are equally short."""
@@ -157,10 +169,12 @@ class Network:
         elif isinstance(action, SetRoutes):
             self._routes = Routes(self._topology, action.down) if action.down else self._planned
             self._paths.clear()
+            self._delays.clear()
         else:
             way = self._way(action.link, action.direction)
             for moment in way.set(action.impairment, self.clock.now):
-                self.clock.at(moment, lambda: self._leave(way))
+                self.clock.at(moment, lambda: way.let_go_until(self.clock.now))
+            self._delays.clear()
 
     def _flood(self, flood: Flood) -> None:
         """Send a packet, and the next when this one's time at the rate is over."""
@@ -194,10 +208,6 @@ class Network:
             "queue_full": sum(way.queue_full for way in ways),
             "corrupted": sum(way.corrupted for way in ways),
         }
-
-
-def _nothing() -> None:
-    """A packet is gone that nobody waits for."""
 
 
 def refuse_unmodelled(plan: Plan) -> None:

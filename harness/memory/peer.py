@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class World:
 
     clock: Clock
     network: Network
-    listeners: dict[str, MemoryPeer]
+    listeners: dict[Address, MemoryPeer]
     tell: Tell
     exited: Callable[[str, int], None]
     logs: Path
@@ -70,7 +71,7 @@ class World:
         if target is None:
             return  # nobody has this address: the packet is lost as on a real network
         if not boxes:
-            network.send(host, target, size, lambda: arrive(own, to, target), lost)
+            network.send(host, target, size, partial(arrive, own, to, target), lost)
             return
         seen = boxes.leave(host, protocol, (own.host, own.port), (to.host, to.port))
 
@@ -103,7 +104,7 @@ class MemoryPeer:
     """A peer from its start to its end; a restart makes a new one."""
 
     def __init__(self, plan: PeerPlan, world: World, store: Store, restart: int = 0) -> None:
-        self.plan, self.world = plan, world
+        self.plan, self.world, self.host = plan, world, plan.host
         kind = load(plan.protocol, plan.role)
         bootstrap = tuple(Address.parse(address) for address in plan.bootstrap)
         setting = Setting.seeded(Address.parse(plan.listen), bootstrap, plan.seed, restart, plan.trace, store)
@@ -116,12 +117,9 @@ class MemoryPeer:
         self._timer_count = 0
         self._streams: dict[int, _End] = {}
         self._inbound = -1
-        world.listeners |= dict.fromkeys(plan.listens, self)
+        self._listens = [Address.parse(listen) for listen in plan.listens]
+        world.listeners |= dict.fromkeys(self._listens, self)
         self.take(Started())
-
-    @property
-    def host(self) -> str:
-        return self.plan.host
 
     def take(self, event: Input) -> None:
         """Hand an input to the core and do what it asks for; a paused peer gets it later, a dead one never."""
@@ -136,32 +134,15 @@ class MemoryPeer:
             self._crash()
             return
         for effect in effects:
-            self._do(effect)
+            _CARRY_OUT[type(effect)](self, effect)
 
     def _crash(self) -> None:
         with (self.world.logs / f"{self.plan.name}.log").open("a") as log:
             traceback.print_exception(*sys.exc_info(), file=log)
         self.end(CRASH_STATUS)
 
-    def _do(self, effect: Effect) -> None:
-        if isinstance(effect, SendDatagram):
-            self._datagram(effect.to, effect.data)
-        elif isinstance(effect, Emit):
-            self.world.tell(self.plan.name, effect.event, effect.fields)
-        elif isinstance(effect, Write):
-            self._write(effect.conn, effect.data)
-        elif isinstance(effect, AskDrained):
-            self._ask_drained(effect.conn)
-        elif isinstance(effect, SetTimer):
-            self._set_timer(effect.name, effect.at)
-        elif isinstance(effect, CancelTimer):
-            self._timers.pop(effect.name, None)
-        elif isinstance(effect, Connect):
-            self._connect(effect.conn, effect.to)
-        elif isinstance(effect, Close):
-            self._close(effect.conn)
-        elif isinstance(effect, Exit):
-            self.world.clock.after(0.0, self.stop)  # when what this turn asked for is done
+    def _exit(self) -> None:
+        self.world.clock.after(0.0, self.stop)  # when what this turn asked for is done
 
     # ---- datagrams and timers ----
 
@@ -170,13 +151,16 @@ class MemoryPeer:
         if own is None:
             return  # we have no address of its family
         size = len(data) + WIRE_OVERHEAD_BYTES["udp"]
-        self.world.carry(self.host, "udp", own, to, size, lambda seen, at, _host: self._arrive(seen, str(at), data))
+        self.world.carry(self.host, "udp", own, to, size, partial(self._arrive, data))
 
     def _own(self, to: Address) -> Address | None:
-        return next((own for own in self.core.addresses if own.ipv6 == to.ipv6), None)
+        for own in self.core.addresses:
+            if own.ipv6 == to.ipv6:
+                return own
+        return None
 
-    def _arrive(self, own: Address, listen: str, data: bytes) -> None:
-        peer = self.world.listeners.get(listen)
+    def _arrive(self, data: bytes, own: Address, at: Address, _host: str) -> None:
+        peer = self.world.listeners.get(at)
         if peer and "udp" in peer.transports:
             peer.take(Datagram(own, data))
 
@@ -220,7 +204,7 @@ class MemoryPeer:
     def _reached(self, conn: int, to: Address, seen: Address, at: Address, target: str) -> None:
         """The SYN is there: the other end accepts or refuses, and its answer travels back."""
         world = self.world
-        other = world.listeners.get(str(at))
+        other = world.listeners.get(at)
         back = Half(world.network, target, self.host)
         if other is None or "tcp" not in other.transports:
             back.write(0, lambda: self.take(Closed(conn, "refused")))
@@ -246,7 +230,7 @@ class MemoryPeer:
 
     @staticmethod
     def _segment(end: _End, data: bytes) -> None:
-        end.out.write(len(data), lambda: end.other._receive(end.other_conn, data))
+        end.out.write(len(data), partial(end.other._receive, end.other_conn, data))
 
     def _ask_drained(self, conn: int) -> None:
         def drained() -> None:
@@ -289,9 +273,22 @@ class MemoryPeer:
         """The process ends: its system closes what it had open."""
         self.alive = False
         self._timers.clear()
-        for listen in self.plan.listens:
+        for listen in self._listens:
             if self.world.listeners.get(listen) is self:
                 del self.world.listeners[listen]
         for conn in list(self._streams):
             self._close(conn)
         self.world.exited(self.plan.name, status)
+
+
+_CARRY_OUT: dict[type[Effect], Callable[[MemoryPeer, Any], object]] = {
+    SendDatagram: lambda peer, effect: peer._datagram(effect.to, effect.data),
+    Emit: lambda peer, effect: peer.world.tell(peer.plan.name, effect.event, effect.fields),
+    Write: lambda peer, effect: peer._write(effect.conn, effect.data),
+    AskDrained: lambda peer, effect: peer._ask_drained(effect.conn),
+    SetTimer: lambda peer, effect: peer._set_timer(effect.name, effect.at),
+    CancelTimer: lambda peer, effect: peer._timers.pop(effect.name, None),
+    Connect: lambda peer, effect: peer._connect(effect.conn, effect.to),
+    Close: lambda peer, effect: peer._close(effect.conn),
+    Exit: lambda peer, _effect: peer._exit(),
+}

@@ -20,24 +20,36 @@ class Queued:
     leave: Callable[[], None]
 
 
-@dataclass
 class Way:
     """One direction of one link: its impairment now, and what it has promised to carry."""
 
-    impairment: Impairment
-    rng: Random
-    line: deque[Queued] | None = None  # where its rate may change: what waits for it, or is being sent
-    up: bool = True
-    busy_until: float = 0.0  # when the last promised byte has left the rate limit
-    last_out: float = 0.0  # packets stay in order under jitter
-    in_burst: bool = False
-    packets: int = 0
-    lost: int = 0
-    dropped: int = 0  # while the link was down, or at a full queue
-    queue_full: int = 0
-    corrupted: int = 0
-    entered_bytes: int = 0
-    left_bytes: int = 0  # where its rate may change
+    def __init__(self, impairment: Impairment, rng: Random) -> None:
+        self.impairment = impairment
+        self.rng = rng
+        self.line: deque[Queued] | None = None  # where its rate may change: what waits for it, or is being sent
+        self.up = True
+        self.busy_until = 0.0  # when the last promised byte has left the rate limit
+        self.last_out = 0.0  # packets stay in order under jitter
+        self.in_burst = False
+        self.packets = 0
+        self.lost = 0
+        self.dropped = 0  # while the link was down, or at a full queue
+        self.queue_full = 0
+        self.corrupted = 0
+        self.entered_bytes = 0
+        self.left_bytes = 0  # where its rate may change
+
+    @property
+    def impairment(self) -> Impairment:
+        return self._impairment
+
+    @impairment.setter
+    def impairment(self, to: Impairment) -> None:
+        """What every packet would have to look up is worked out here."""
+        self._impairment = to
+        self._fixed_s = to.delay_ms / 1e3
+        self._rate_mbit = to.rate_mbit
+        self.calm = not (to.jitter_ms or to.loss_pct > 0 or to.reorder_pct or to.duplicate_pct or to.corrupt_pct)
 
     def reach(self, arrival: float) -> float | None:
         """When a packet that comes at `arrival` gets to the rate limit; None when it is lost."""
@@ -45,6 +57,12 @@ class Way:
         if not self.up:
             self.dropped += 1
             return None
+        if self.calm:  # nothing is drawn
+            out = arrival + self._fixed_s
+            if out < self.last_out:
+                return self.last_out
+            self.last_out = out
+            return out
         if self._loses():
             self.lost += 1
             return None
@@ -75,10 +93,16 @@ class Way:
         self.left_bytes += size
         leave()
 
+    def let_go_until(self, now: float) -> None:
+        """Some moment that was promised has come; it may have been put off, or brought forward, since."""
+        while self.line and self.line[0].out <= now:
+            packet = self.line.popleft()
+            self.let_go(packet.size, packet.leave)
+
     def _delay_s(self) -> float:
-        way = self.impairment
+        way = self._impairment
         if not way.jitter_ms:
-            return way.delay_ms / 1e3
+            return self._fixed_s
         if way.jitter_distribution == "uniform":
             jitter = self.rng.uniform(-way.jitter_ms, way.jitter_ms)
         else:  # the heavy tails of netem's tables are not modelled: spread is the same, the tail is normal
@@ -87,7 +111,7 @@ class Way:
 
     def _loses(self) -> bool:
         """Independent losses, or a Gilbert model whose bad state lasts `loss_burst` packets on average."""
-        way = self.impairment
+        way = self._impairment
         share = way.loss_pct / 100
         if share <= 0:
             return False
@@ -100,13 +124,13 @@ class Way:
 
     def send(self, arrival: float, size: int) -> float | None:
         """When a packet that gets to the rate limit at `arrival` leaves the link; None when the queue is full."""
-        way = self.impairment
-        if way.rate_mbit is None:
+        if self._rate_mbit is None:
             return arrival
-        waiting = max(0.0, self.busy_until - arrival) * way.rate_mbit * 125e3  # bytes ahead in the queue
-        if way.queue_bytes is not None and waiting + size > way.queue_bytes:
+        begin = max(arrival, self.busy_until)
+        way = self._impairment
+        if way.queue_bytes is not None and (begin - arrival) * self._rate_mbit * 125e3 + size > way.queue_bytes:
             self.dropped += 1
             self.queue_full += 1
             return None
-        self.busy_until = max(self.busy_until, arrival) + size / (way.rate_mbit * 125e3)
-        return self.busy_until
+        self.busy_until = out = begin + size / (self._rate_mbit * 125e3)
+        return out

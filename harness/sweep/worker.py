@@ -12,6 +12,7 @@ import signal
 import sys
 
 from harness.emulation.syscalls import die_with_parent
+from harness.seldom import collect_seldom
 from harness.sweep.cell import Order, run_cell
 
 
@@ -20,12 +21,14 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the business of whoever gives orders
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever prints is no result
+    collect_seldom()
     for line in sys.stdin:
         order = json.loads(line)
         result = run_cell(Order(**order | {"settings": tuple(order["settings"])}))
         results.write(json.dumps(vars(result)) + "\n")
         results.flush()
         gc.collect()
+        gc.freeze()  # what is left are libraries, which need not be looked at after each cell
     return 0
 
 

@@ -9,7 +9,7 @@ from specs import plan_of
 from harness.errors import EmulationError
 from harness.faults import Block, EndFlood, Flood, SetLink, Shape, Unblock
 from harness.memory.clock import Clock
-from harness.memory.network import Network, Way
+from harness.memory.network import Network, Packet, Way
 from harness.memory.streams import Half
 from topologies.model import Impairment
 
@@ -57,7 +57,7 @@ def test_what_waits_goes_on_at_a_new_rate(network, rate_mbit, left):
     line.impairment = Impairment(rate_mbit=0.1)
     seen = []
     for _ in range(3):
-        network._enter([line], 0, 1250, lambda: seen.append(network.clock.now), None)
+        Packet(network.clock, [line], 1250, lambda: seen.append(network.clock.now), None).enter()
     network.clock.at(0.05, lambda: network.apply(Shape(link, "ab", Impairment(rate_mbit=rate_mbit))))
     while len(seen) < 3:
         network.clock.step()
