@@ -32,6 +32,11 @@ class Awaited:
         assert fault.condition is not None
         self._looked_for.append((fault, fault.condition))
 
+    @property
+    def looking(self) -> bool:
+        """Whether some condition may come true at any moment."""
+        return bool(self._looked_for)
+
     def at(self, t_s: float, fault: Fault, do: str) -> None:
         """Have that done then; in the order of the calls at the same moment."""
         self._count += 1

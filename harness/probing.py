@@ -56,6 +56,11 @@ class Prober:
         probe.arrived = notice
         self._write(probe, notice.sent_ns, notice.received_ns)
 
+    @property
+    def gives_up(self) -> float:
+        """When the first of those under way is late; infinity without any."""
+        return next(iter(self.open.values())).sent_s + GIVE_UP_S if self.open else float("inf")
+
     def give_up(self, now: float) -> None:
         """Write down as lost what has not arrived in time."""
         late = [token for token, probe in self.open.items() if probe.sent_s + GIVE_UP_S <= now]

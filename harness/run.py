@@ -77,6 +77,7 @@ class _Conductor:
         self.rounds = Rounds(self.prober, (), "during", DURING_GAP_S, 0.0)
         self.ledger = Ledger(plan)
         self.live = Live(plan, self.ready)
+        self.heeded = any(fault.condition or fault.hook for fault in plan.faults)  # somebody looks at `live`
         self.awaited = Awaited(self.live)
         self.improvised = Improvised(plan, self.live, self.awaited, self.journal)
         self.last_fault = ""
@@ -140,11 +141,11 @@ class _Conductor:
             self.engine.start(names)
             self.up.update(names)
             deadline = self.engine.now() + self.plan.ready_timeout_s
-            while waiting := [name for name in names if name not in self.ready]:
+            while not self.ready.issuperset(names):
                 now = self.engine.now()  # in virtual time each look at the clock is a system call of the guest
                 self._tick(now)
                 if now >= deadline:
-                    raise EmulationError(self._not_ready(waiting))
+                    raise EmulationError(self._not_ready([name for name in names if name not in self.ready]))
                 self._wait(min(deadline, self.next_tick))
 
     def _not_ready(self, waiting: list[str]) -> str:
@@ -169,7 +170,12 @@ class _Conductor:
             self._background(now)
             awaited = self.zero + self.awaited.due_s(now - self.zero)
             dues = (self.next_tick, self.rounds.due, awaited, *(trial.due(now) for trial in self.trials))
-            self._wait(min(moment, *dues))
+            due = min(moment, *dues)
+            self._wait(due)
+            if not (self.trials or self.awaited.looking):  # else what was heard may be what is waited for
+                calm_until = min(due, self.prober.gives_up)
+                while self.engine.now() < calm_until:
+                    self._wait(due)
         self._background(self.engine.now())
 
     def _background(self, now: float) -> None:
@@ -261,7 +267,8 @@ class _Conductor:
         for notice in notices:
             if isinstance(notice, PeerEvent):
                 self.journal.event(*notice)
-                self.live.hear(notice)
+                if self.heeded:
+                    self.live.hear(notice)
                 self._heard(notice)
             elif isinstance(notice, ProbeArrival):
                 self.prober.arrived(notice)
