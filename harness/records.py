@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordError
 
+LINES_AT_ONCE = 1000
 AGAIN = "again"  # begins the ops by which a restarted peer shares again what it had: again1.17.dht
 
 
@@ -126,9 +128,25 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     with path.open() as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                if line.endswith("\n"):
-                    raise RecordError(f"{path}:{number}: not JSON: {error}") from error
+        before = 0
+        while some := list(islice(lines, LINES_AT_ONCE)):
+            yield from _together(some) or _one_by_one(path, some, before)
+            before += len(some)
+
+
+def _together(lines: list[str]) -> list[dict[str, Any]]:
+    """Their objects, read as one list, which takes half as long; none where one of them is not as it should be."""
+    try:
+        found: list[dict[str, Any]] = json.loads(f"[{','.join(lines)}]")
+    except ValueError:
+        return []
+    return found if len(found) == len(lines) else []
+
+
+def _one_by_one(path: Path, lines: list[str], before: int) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, before + 1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            if line.endswith("\n"):
+                raise RecordError(f"{path}:{number}: not JSON: {error}") from error
