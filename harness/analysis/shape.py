@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.plan.model import Plan
 from harness.plan.overlays import core_of
@@ -12,9 +13,12 @@ from peers.registry import PROTOCOLS
 
 if TYPE_CHECKING:
     import networkx as nx
+    import numpy as np
     import pandas as pd
 
     from harness.analysis.view import View
+
+    Array = np.ndarray[Any, Any]
 
 Pair = tuple[str, str]
 
@@ -83,7 +87,8 @@ def connected_after_s(view: View) -> float:
     history = _History(table, lives)
     changes = np.unique(np.concatenate([[begin], table["from_s"], table["to_s"], lives["from_s"], lives["to_s"]]))
     moments = changes[(changes >= begin) & (changes <= view.to_s)]
-    return next((float(t_s) - begin for t_s in moments if history.is_one(t_s)), math.nan)
+    lonely = _Lonely(history)
+    return next((float(t_s) - begin for t_s in moments if not lonely.any(t_s) and history.is_one(t_s)), math.nan)
 
 
 class _History:
@@ -115,3 +120,37 @@ class _History:
         edges = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(self.count, self.count))
         parts = connected_components(edges, directed=False, return_labels=False)
         return bool(parts - (self.count - alive) == 1)
+
+
+class _Lonely:
+    """Whether some peer that is up has no edge, moment after moment: then the whole graph need not be looked at."""
+
+    def __init__(self, history: _History) -> None:
+        self._edges, self._lives = [0] * history.count, [0] * history.count  # of each peer, now
+        self._lonely: set[int] = set()
+        self._up = 0
+        changes: list[tuple[float, int, int, int]] = []  # when, whose edges and lives become so many more
+        for peers in (history.one, history.other):
+            changes += _changes(peers, history.edge_from, history.edge_to, (1, 0))
+        changes += _changes(history.peer, history.up_from, history.up_to, (0, 1))
+        self._changes = deque(sorted(changes))
+
+    def any(self, t_s: float) -> bool:
+        """Right after a moment that is not before the one that was asked for last; one alone in the world is not."""
+        while self._changes and self._changes[0][0] <= t_s:
+            _, peer, edges, lives = self._changes.popleft()
+            was_up = self._lives[peer] > 0
+            self._edges[peer] += edges
+            self._lives[peer] += lives
+            up = self._lives[peer] > 0
+            self._up += up - was_up
+            (self._lonely.add if up and not self._edges[peer] else self._lonely.discard)(peer)
+        return bool(self._lonely) and self._up > 1
+
+
+def _changes(peers: Array, begins: Array, ends: Array, more: tuple[int, int]) -> Iterable[tuple[float, int, int, int]]:
+    edges, lives = more
+    for peer, begin, end in zip(peers.tolist(), begins.tolist(), ends.tolist(), strict=True):
+        if begin < end:
+            yield begin, peer, edges, lives
+            yield end, peer, -edges, -lives

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.analysis.view import View
 
+Ways = dict[str, dict[str, float]]  # from whom to whom, and the delay of the underlay between them
 MAX_SOURCES = 50  # peers from which ways are searched, spread over all; each costs one search over the whole graph
 
 
@@ -16,8 +20,6 @@ def path_stretch(view: View) -> float:
 
     Both are planned one-way delays with all links up; pairs without any delay between them are left out.
     """
-    import networkx as nx
-
     if view.overlay is None or not view.graph.number_of_edges():
         return math.nan
     underlay, peer = view.data.underlay, view.data.plan.peer
@@ -25,15 +27,34 @@ def path_stretch(view: View) -> float:
     def delay_ms(one: str, other: str) -> float:
         return underlay.delay_ms(peer[one].host, peer[other].host)
 
-    graph = nx.DiGraph()
+    ways: Ways = defaultdict(dict)
     for one, other in view.graph.edges():
-        graph.add_edge(one, other, delay=delay_ms(one, other))
-        graph.add_edge(other, one, delay=delay_ms(other, one))
-    names = sorted(graph)
+        ways[one][other] = delay_ms(one, other)
+        ways[other][one] = delay_ms(other, one)
+    names = sorted(ways)
     ratios = [
-        far / delay_ms(source, target)
+        far / below
         for source in names[:: math.ceil(len(names) / MAX_SOURCES)]
-        for target, far in nx.single_source_dijkstra_path_length(graph, source, weight="delay").items()
-        if delay_ms(source, target) > 0
+        for target, far in _delays_ms(ways, source).items()
+        if (below := delay_ms(source, target)) > 0
     ]
     return sum(ratios) / len(ratios) if ratios else math.nan
+
+
+def _delays_ms(ways: Ways, source: str) -> dict[str, float]:
+    """From one peer to all others by the shortest ways over the overlay, the nearest first (Dijkstra)."""
+    found: dict[str, float] = {}
+    nearest = {source: 0.0}
+    order = count()
+    heap = [(0.0, next(order), source)]
+    while heap:
+        far, _, at = heappop(heap)
+        if at in found:
+            continue
+        found[at] = far
+        for other, delay_ms in ways[at].items():
+            through = far + delay_ms
+            if other not in found and through < nearest.get(other, math.inf):
+                nearest[other] = through
+                heappush(heap, (through, next(order), other))
+    return found

@@ -30,6 +30,7 @@ class Underlay:
         self._plan = plan
         self._around: dict[tuple[str, ...], Routes] = {}  # by the links that are down
         self._paths: dict[tuple[str, str, tuple[str, ...]], tuple[Crossing, ...]] = {}
+        self._delays: dict[tuple[str, str], float] = {}
         self._courses: dict[tuple[str, str], tuple[tuple[float, tuple[Crossing, ...]], ...]] = {}
 
     @cached_property
@@ -96,8 +97,11 @@ class Underlay:
 
     def delay_ms(self, source: str, target: str) -> float:
         """The planned one-way delay, of several ways the mean."""
-        ways = self.courses(source, target)
-        return sum(share * sum(crossing.impairment.delay_ms for crossing in way) for share, way in ways)
+        if (source, target) not in self._delays:
+            ways = self.courses(source, target)
+            delays = (share * sum(crossing.impairment.delay_ms for crossing in way) for share, way in ways)
+            self._delays[source, target] = sum(delays)
+        return self._delays[source, target]
 
     def sending_ms(self, source: str, target: str, frame_bytes: float) -> float:
         """How long the rates on the path alone hold one frame up."""
