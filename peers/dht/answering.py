@@ -83,7 +83,7 @@ class Answerer(Core):
         except Malformed as error:
             self.malformed(source, str(error))
         else:
-            if isinstance(message, Response | Error):
+            if isinstance(message, (Response, Error)):
                 self._on_reply(source, transaction, message, len(data))
             else:
                 self._on_query(source, transaction, message, len(data))
@@ -100,13 +100,15 @@ class Answerer(Core):
     # ---- questions of others ----
 
     def _on_query(self, source: Address, transaction: bytes, query: Query | Unknown, size: int) -> None:
-        self.heard(KINDS[type(query)], transaction.hex(), source, size)
+        if self.trace:
+            self.heard(KINDS[type(query)], transaction.hex(), source, size)
         if isinstance(query, Unknown):
             self._reply(source, transaction, Error(METHOD_UNKNOWN, f"unknown method {query.method}"))
             return
         self._reply(source, transaction, self._by_family(self._answer(query, source), query))
-        if self._allowed(NodeInfo(query.sender, source)):
-            self._check(self.table.asked(NodeInfo(query.sender, source), self.now))
+        node = NodeInfo(query.sender, source)
+        if self._allowed(node):
+            self._check(self.table.asked(node, self.now))
 
     def _answer(self, query: Query, source: Address) -> Message:
         if isinstance(query, FindNode):
@@ -122,6 +124,8 @@ class Answerer(Core):
     def _by_family(self, message: Message, query: Query) -> Message:
         """Nodes go under the name of their family; those of the other are added where they are wanted (BEP 32)."""
         if not isinstance(message, Response) or not isinstance(query, (FindNode, GetPeers)):
+            return message
+        if not query.want and not self.address.ipv6:
             return message
         named = {self.address.ipv6: message.nodes}
         if query.want:
@@ -151,22 +155,24 @@ class Answerer(Core):
     def _reply(self, to: Address, transaction: bytes, message: Message) -> None:
         data = encode_message(transaction, message)
         self.send(to, data)
-        self.sent(KINDS[type(message)], transaction.hex(), to, len(data))
+        if self.trace:
+            self.sent(KINDS[type(message)], transaction.hex(), to, len(data))
 
     # ---- answers to our questions ----
 
     def _on_reply(self, source: Address, transaction: bytes, message: Response | Error, size: int) -> None:
         rpc = self.rpcs.settle(transaction, source)
-        kind, ident = KINDS[type(message)], transaction.hex()
+        if self.trace:
+            of_ours: dict[str, Any] = {} if rpc is None else {"op": rpc.op, "reply": True}
+            self.heard(KINDS[type(message)], transaction.hex(), source, size, **of_ours)
         if rpc is None:  # too late, or never asked for
-            self.heard(kind, ident, source, size)
             return
-        self.heard(kind, ident, source, size, rpc.op, reply=True)
         if isinstance(message, Error):
             rpc.done(None)
             return
-        if self._allowed(NodeInfo(message.sender, source)):
-            self._check(self.table.answered(NodeInfo(message.sender, source), self.now))
+        node = NodeInfo(message.sender, source)
+        if self._allowed(node):
+            self._check(self.table.answered(node, self.now))
         message = self._of_our_family(message)
         if rpc.node_id is None or rpc.node_id == message.sender:
             if self.options.bound_ids and message.nodes:
@@ -179,6 +185,8 @@ class Answerer(Core):
     def _of_our_family(self, message: Response) -> Response:
         """With `nodes` and `values` of the DHT that the answer came from; other nodes are for the sister."""
         six = self.address.ipv6
+        if not six and message.nodes6 is None and not message.values:
+            return message
         nodes, others = (message.nodes6, message.nodes) if six else (message.nodes, message.nodes6)
         if others and self.sister is not None:
             self.sister.named = others

@@ -8,7 +8,7 @@ may still answer, but no longer takes one of the `alpha` places.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -81,7 +81,9 @@ class Lookup:
     def ask(self, after_round: int = 0) -> list[Candidate]:
         """Those to ask now; they count as asked from here on."""
         free = min(self._alpha - self._asked, MAX_RPCS - self.rpcs)
-        chosen = [candidate for candidate in self._nearest() if candidate.state is State.NEW][: max(free, 0)]
+        if free <= 0:
+            return []
+        chosen = [candidate for candidate in self._nearest() if candidate.state is State.NEW][:free]
         for candidate in chosen:
             candidate.state = State.ASKED
             candidate.round = after_round + 1
@@ -103,8 +105,9 @@ class Lookup:
         self.failures += 1
         self._distances.remove(candidate.node.id ^ self.target)
 
-    def _nearest(self) -> Iterator[Candidate]:
-        return (self._candidates[distance] for distance in self._distances[: self._k])
+    def _nearest(self) -> list[Candidate]:
+        """The k closest that have not failed."""
+        return [self._candidates[distance] for distance in self._distances[: self._k]]
 
     def _settle(self, candidate: Candidate, state: State) -> None:
         if candidate.state is State.ASKED:

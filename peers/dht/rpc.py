@@ -100,7 +100,8 @@ class Rpcs:
     def _transmit(self, rpc: Rpc) -> None:
         heappush(self._deadlines, (self._core.now + self._timeout_s, rpc.transaction))
         self._core.send(rpc.to, rpc.data)
-        self._core.sent(rpc.kind, rpc.transaction.hex(), rpc.to, len(rpc.data), rpc.op)
+        if self._core.trace:
+            self._core.sent(rpc.kind, rpc.transaction.hex(), rpc.to, len(rpc.data), rpc.op)
         self._arm()
 
     def _arm(self) -> None:
