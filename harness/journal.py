@@ -10,8 +10,8 @@ from harness.errors import RecordError
 from harness.records import RunDir
 
 FLUSH_S = 1.0
-
-
+_FIRST = frozenset({"t_ns", "peer", "event"})  # of every event
+_quoted = json.encoder.encode_basestring
 _as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -25,7 +25,7 @@ class Journal:
         self._flushed = 0.0
 
     def event(self, t_ns: int, peer: str, event: str, fields: dict[str, Any] | None = None) -> None:
-        _write(self._events, {"t_ns": t_ns, "peer": peer, "event": event, **(fields or {})})
+        _write_line(self._events, _event(t_ns, peer, event, fields or {}))
 
     def fault(self, row: dict[str, Any]) -> None:
         _write(self._faults, row)
@@ -62,8 +62,29 @@ def _open(path: Path) -> IO[str]:
 
 def _write(file: IO[str], row: dict[str, Any]) -> None:
     """Raises RecordError."""
+    _write_line(file, _as_json(row))
+
+
+def _event(t_ns: int, peer: str, event: str, fields: dict[str, Any]) -> str:
+    """As JSON; there are so many that they are put together by hand, in half the time."""
+    if not _FIRST.isdisjoint(fields):
+        return _as_json({"t_ns": t_ns, "peer": peer, "event": event, **fields})
+    text = f'{{"t_ns":{t_ns},"peer":{_quoted(peer)},"event":{_quoted(event)}'
+    for name, value in fields.items():
+        kind = type(value)
+        if kind is str:
+            text += f",{_quoted(name)}:{_quoted(value)}"
+        elif kind is int:
+            text += f",{_quoted(name)}:{value}"
+        else:
+            text += f",{_quoted(name)}:{_as_json(value)}"
+    return text + "}"
+
+
+def _write_line(file: IO[str], line: str) -> None:
+    """Raises RecordError."""
     try:
-        file.write(_as_json(row) + "\n")
+        file.write(line + "\n")
     except OSError as error:
         raise _refused(file, error) from error
 
