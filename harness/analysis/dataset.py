@@ -76,6 +76,7 @@ class Dataset:
         tables: Tables,
         capture_note: str = "",
         hidden: int = 0,
+        underlay: Underlay | None = None,
     ) -> None:
         self.run_dir, self.plan, self.manifest, self.end_s = run_dir, plan, manifest, end_s
         self.capture_note = capture_note  # why there are no packets, or what is wrong with them
@@ -91,7 +92,7 @@ class Dataset:
         self.reachability, self.splits = tables.reachability, tables.splits
         self.packets, self.wire_messages = tables.packets, tables.wire_messages
         self.flights, self.flight_paths, self.traffic = tables.flights, tables.flight_paths, tables.traffic
-        self.book, self.underlay = Book(plan), Underlay(plan)
+        self.book, self.underlay = Book(plan), underlay or Underlay(plan)  # which keeps the ways that it has found
         self._views: dict[tuple[str | None, float, float], View] = {}
 
     @cached_property
@@ -165,7 +166,7 @@ def from_source(run: source.Source) -> Dataset:
         flight_paths=flights.flight_paths(run, book, underlay, frames.flights),
         traffic=traffic.traffic(frames.packets, message_table, book, underlay),
     )
-    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables, frames.note, frames.hidden)
+    return Dataset(run.run_dir, run.plan, run.manifest, run.end_s, tables, frames.note, frames.hidden, underlay)
 
 
 def read(run_dir: RunDir) -> Dataset:
