@@ -232,7 +232,7 @@ class Peer(Gossiper):
 
     def _check_ready(self) -> None:
         """Ready with all neighbours that were asked for; some time after the start, with any."""
-        if self.ready or (self.links.missing() and (self.patient or not self.links.edges)):
+        if self.ready or (not self.links.complete and (self.patient or not self.links.edges)):
             return
         self.ready = True
         self.cancel_timer("grace")

@@ -79,8 +79,10 @@ class Links:
         if address in self.edges:
             self._drop(self.edges[address], "unwanted")
 
-    def missing(self) -> list[Address]:
-        return [address for address in self.wanted if address not in self.edges]
+    @property
+    def complete(self) -> bool:
+        """Whether all that are wanted are neighbours."""
+        return self.wanted.keys() <= self.edges.keys()
 
     def tell(self, name: Address, data: bytes) -> None:
         """Write a frame to a neighbour; one that has just gone hears nothing."""

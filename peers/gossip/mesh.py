@@ -110,8 +110,8 @@ class Mesh(Strategy):
 
     def _announce(self) -> None:
         ids = [ident for batch in self.recent for ident in batch]
-        others = [partner for partner in self.peer.partners() if partner not in self.mesh]
-        if ids:
+        if ids and self.options.lazy:
+            others = [partner for partner in self.peer.partners() if partner not in self.mesh]
             for partner in self.core.rng.sample(others, min(self.options.lazy, len(others))):
                 self.say_ids(partner, IHAVE, ids)
 
