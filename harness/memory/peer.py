@@ -70,7 +70,7 @@ class World:
         target = network.host_of.get(to.host)
         if target is None:
             return  # nobody has this address: the packet is lost as on a real network
-        if not boxes:
+        if not boxes.boxes:
             network.send(host, target, size, partial(arrive, own, to, target), lost)
             return
         seen = boxes.leave(host, protocol, (own.host, own.port), (to.host, to.port))

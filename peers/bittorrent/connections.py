@@ -42,6 +42,8 @@ class Connections(Core):
     def handle(self, now: float, event: Input) -> list[Effect]:
         """What is said to one neighbour in one turn leaves with one write."""
         effects = super().handle(now, event)
+        if not self._unwritten:
+            return effects
         for link in self._unwritten.values():
             effects.append(Write(link.conn, bytes(link.out)))
             link.out.clear()
