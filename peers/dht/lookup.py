@@ -62,7 +62,8 @@ class Lookup:
     def finished(self) -> bool:
         if self.rpcs >= MAX_RPCS:
             return not self._asked
-        return all(candidate.state is State.ANSWERED for candidate in self._nearest())
+        candidates = self._candidates
+        return all(candidates[distance].state is State.ANSWERED for distance in self._distances[: self._k])
 
     @property
     def closest(self) -> list[Candidate]:

@@ -202,11 +202,13 @@ class RoutingTable:
         """
         last = len(self.buckets) - 1
         differing = (target ^ self.own_id) >> (ID_BITS - last)
-        nearer = [index for index in range(last) if differing >> (last - 1 - index) & 1]
-        farther = [index for index in range(last - 1, -1, -1) if not differing >> (last - 1 - index) & 1]
-        for index in (*nearer, last, *farther):
-            contacts = self.buckets[index].contacts
-            yield [contacts[node_id] for node_id in sorted(contacts, key=target.__xor__)]
+        for index in range(last):
+            if differing >> (last - 1 - index) & 1:
+                yield _by_distance(self.buckets[index], target)
+        yield _by_distance(self.buckets[last], target)
+        for index in range(last - 1, -1, -1):
+            if not differing >> (last - 1 - index) & 1:
+                yield _by_distance(self.buckets[index], target)
 
     def _has_place(self, bucket: Bucket, node: NodeInfo) -> bool:
         room = len(bucket.contacts) < self._k or _bad(bucket) is not None
@@ -295,6 +297,11 @@ class RoutingTable:
         if not bucket.replacements:
             return None
         return NodeInfo(*bucket.replacements.popitem())
+
+
+def _by_distance(bucket: Bucket, target: int) -> list[Contact]:
+    contacts = bucket.contacts
+    return [contacts[node_id] for node_id in sorted(contacts, key=target.__xor__)]
 
 
 def _bad(bucket: Bucket) -> Contact | None:

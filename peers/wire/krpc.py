@@ -114,6 +114,7 @@ KINDS: Mapping[type[Message], str] = {
     Response: "response",
     Error: "error",
 }
+_METHODS: Mapping[type[Message], bytes] = {kind: b"%d:%b" % (len(name), name.encode()) for kind, name in KINDS.items()}
 
 
 class BadQuery(Malformed):
@@ -132,8 +133,7 @@ def encode_message(transaction: bytes, message: Message) -> bytes:
         return b"d1:eli%de%be1:t%b1:y1:ee" % (message.code, _string(message.text.encode()), _string(transaction))
     if isinstance(message, Unknown):
         raise ValueError("an unknown method is only ever received")
-    method = KINDS[type(message)].encode()
-    return b"d1:ad%be1:q%b1:t%b1:y1:qe" % (_arguments(message), _string(method), _string(transaction))
+    return b"d1:ad%be1:q%b1:t%b1:y1:qe" % (_arguments(message), _METHODS[type(message)], _string(transaction))
 
 
 def decode_message(data: bytes) -> tuple[bytes, Message]:
