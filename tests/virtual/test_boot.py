@@ -48,6 +48,15 @@ def test_sleeps_are_exact_to_some_microseconds(in_guest):
     assert 25_000_000 <= int(slept_ns) < 25_005_000
 
 
+def test_memory_is_what_programs_expect(in_guest):
+    """Our kernel takes some faults for writes without asking: see told-fault.patch."""
+    program = Path(__file__).with_name("memory_program.py")
+    natively = subprocess.run(["python3", program], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert natively[-1].startswith("files_change")
+    outcome = in_guest(f"python3 '{program}'")
+    assert (outcome.result.exit_status, outcome.lines) == (0, natively)
+
+
 def test_environment_and_folder(in_guest, tmp_path):
     outcome = in_guest('echo "$A|$HOME|$(pwd)"', environment={"A": "it's a value"}, folder=tmp_path)
     assert outcome.lines == [f"it's a value|/root|{tmp_path}"]
